@@ -1,1 +1,81 @@
-//! executor
+//! A single-threaded async executor, written to be read.
+//!
+//! Every handle that user code holds (a [`Waker`](std::task::Waker), a [`JoinHandle`], a [`time::Sleep`]) is a number
+//! that names a slot in a table owned by one thread. So wakers need no reference counts, handles are `Send` though
+//! tasks are not, a stale handle finds nothing instead of something freed, and there is one `unsafe` block.
+//!
+//! ```
+//! use std::{rc::Rc, time::Duration};
+//! use pollywog_executor::{Executor, driver::ThreadDriver, spawn, time::sleep};
+//!
+//! let executor = Executor::new()?;
+//! let greeting = executor.block_on(&mut ThreadDriver::new(), async {
+//!     let name = Rc::new("tadpole"); // tasks need not be `Send`
+//!     let task = spawn(async move {
+//!         sleep(Duration::from_millis(1)).await;
+//!         format!("hello, {name}")
+//!     });
+//!     task.await.expect("it does not panic")
+//! });
+//! assert_eq!(greeting, "hello, tadpole");
+//! # Ok::<(), pollywog_executor::TooManyExecutors>(())
+//! ```
+//!
+//! # The map
+//!
+//! Read in this order, and the executor is in your head:
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `key.rs`, `slots.rs` | ids, and the tables they index |
+//! | `waker.rs` | an id as a waker; here or there |
+//! | `task.rs` | a future, then its result, in one allocation |
+//! | `tasks.rs` | the states of a task, and the ready queue |
+//! | `executor.rs` | **the loop**, on one screen |
+//! | `core.rs` | what the loop works on; spawn, run, bury, close |
+//! | `mailbox.rs` | what other threads may touch |
+//! | `driver.rs` | the plug to whatever it sleeps on |
+//! | `join.rs` | handles and errors |
+//! | `time/` | timers, `sleep`, `timeout` |
+//! | `budget.rs`, `yield_now.rs` | fairness |
+//! | `context.rs`, `registry.rs` | which executor runs here; where the others are |
+//! | `contain.rs`, `trace.rs`, `sync.rs` | panics; `tracing`; std or loom |
+//!
+//! The invariants 1 to 12 are stated in the modules that keep them, and cited by number elsewhere.
+//!
+//! # What to know
+//!
+//! - Tasks that still run when the future of `block_on` returns stay for the next `block_on`; dropping the executor
+//!   drops them. A task that owns its own executor leaks both.
+//! - [`Executor::block_on`] inside a task panics, since it would stop the thread's other tasks, and so does another
+//!   crate's blocking call without a word. Await, [`spawn`], or use a thread.
+//! - A future is moved once, into its task's allocation; a debug build may copy a very large one through the stack.
+//! - The memory of freed slots is kept for the next burst: 56 bytes for each task that was ever alive at once.
+//! - `fork` without `exec` is not supported.
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("Pollywog's ids need 64-bit pointers");
+
+pub mod budget;
+mod contain;
+mod context;
+mod core;
+pub mod driver;
+mod executor;
+mod join;
+mod key;
+mod mailbox;
+mod registry;
+mod slots;
+mod sync;
+pub mod task;
+mod tasks;
+pub mod time;
+mod trace;
+mod waker;
+mod yield_now;
+
+pub use self::executor::{Builder, Executor};
+pub use self::join::{AbortHandle, JoinError, JoinHandle};
+pub use self::registry::TooManyExecutors;
+pub use self::task::spawn;

@@ -1,0 +1,215 @@
+//! What an executor owns, reached through the thread's context or through the executor itself.
+//!
+//! Invariant 10: no foreign code (poll, drop, clone, wake, a tracing event) runs while one of these cells is borrowed.
+//! Methods here take what they need out of a cell, let it go, and act.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::mem;
+use std::task::{Context, Waker};
+
+use crate::budget::Budget;
+use crate::contain::contain_quietly;
+use crate::key::{ExecutorId, Key, MAX_SLOTS, Sequence};
+use crate::mailbox::{Mail, Mailbox};
+use crate::registry::{self, Command, TooManyExecutors};
+use crate::task::{Id, TaskBox};
+use crate::tasks::{Popped, Tasks};
+use crate::time::table::Timers;
+use crate::trace;
+use crate::waker::TaskId;
+
+pub(crate) struct Core {
+    pub(crate) id: ExecutorId,
+    pub(crate) mailbox: &'static Mailbox<Command>,
+    pub(crate) tasks: RefCell<Tasks>,
+    pub(crate) timers: RefCell<Timers>,
+    pub(crate) budget: Budget,
+    /// Woken only after the driver has been looked at once: yields, and tasks whose budget is used up.
+    deferred: RefCell<Vec<Waker>>,
+    /// Numbers tasks and timers.
+    sequence: Cell<Sequence>,
+    names: RefCell<HashMap<Id, Box<str>>>,
+    graveyard: RefCell<Vec<(Id, TaskBox)>>,
+    burying: Cell<bool>,
+    closing: Cell<bool>,
+}
+
+impl Core {
+    pub(crate) fn new() -> Result<Self, TooManyExecutors> {
+        let (id, mailbox) = registry::claim()?;
+        Ok(Self {
+            id,
+            mailbox,
+            tasks: RefCell::new(Tasks::new(id)),
+            timers: RefCell::default(),
+            budget: Budget::default(),
+            deferred: RefCell::default(),
+            sequence: Cell::new(Sequence::after(mailbox.open())),
+            names: RefCell::default(),
+            graveyard: RefCell::default(),
+            burying: Cell::new(false),
+            closing: Cell::new(false),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn next_sequence(&self) -> u64 {
+        let mut sequence = self.sequence.get();
+        let number = sequence.advance();
+        self.sequence.set(sequence);
+        number
+    }
+
+    /// Stores a new task, ready to run. While the executor shuts down the task is dropped at once, and its handle
+    /// says 'cancelled'.
+    #[inline(never)]
+    pub(crate) fn spawn_boxed(&self, id: Id, task: TaskBox, name: Option<Box<str>>) -> TaskId {
+        if let Some(name) = name {
+            self.names.borrow_mut().insert(id, name);
+        }
+        if self.closing.get() {
+            self.bury(id, task);
+            return TaskId(Key::new(self.id, 0, id.sequence()));
+        }
+        let inserted = self.tasks.borrow_mut().insert(id, task);
+        match inserted {
+            Ok(key) => key,
+            Err(task) => {
+                self.bury(id, task);
+                panic!("{MAX_SLOTS} tasks are alive, the most that one executor can hold");
+            }
+        }
+    }
+
+    /// Queues a task of this executor.
+    #[inline]
+    pub(crate) fn schedule(&self, task: TaskId) {
+        self.tasks.borrow_mut().schedule(task);
+    }
+
+    /// Queues those that the driver reported.
+    pub(crate) fn schedule_all(&self, ready: &mut Vec<TaskId>) {
+        let mut tasks = self.tasks.borrow_mut();
+        for task in ready.drain(..) {
+            tasks.schedule(task);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn pop(&self) -> Option<Popped> {
+        self.tasks.borrow_mut().pop()
+    }
+
+    /// Polls a task that was taken out of its slot, or cancels it, and puts in order what comes of it.
+    #[inline(never)]
+    pub(crate) fn run_task(&self, key: TaskId, id: Id, mut task: TaskBox, aborted: bool) {
+        self.budget.refill();
+        if aborted {
+            task.as_mut().cancel(id);
+        } else {
+            let waker = key.waker();
+            if task.as_mut().poll(id, &mut Context::from_waker(&waker)).is_pending() {
+                self.tasks.borrow_mut().pend(key, task);
+                return;
+            }
+        }
+        let (joiner, detached) = self.tasks.borrow_mut().finish(key, task);
+        if let Some(joiner) = joiner {
+            contain_quietly(|| joiner.wake());
+        }
+        if let Some(task) = detached {
+            self.bury(id, task);
+        }
+    }
+
+    /// Drops a task that is done with, and reports a panic that nobody has seen.
+    ///
+    /// The drop of a result can drop the handle of a finished task, whose result holds a handle, and so on: such a
+    /// chain is taken off a list here, in constant stack.
+    pub(crate) fn bury(&self, id: Id, task: TaskBox) {
+        self.graveyard.borrow_mut().push((id, task));
+        if self.burying.replace(true) {
+            return;
+        }
+        loop {
+            let Some((id, mut task)) = self.graveyard.borrow_mut().pop() else { break };
+            let name = self.take_name(id);
+            if let Some(message) = task.as_mut().unobserved_panic() {
+                trace::unobserved_panic(name.as_deref(), task.location(), &message);
+            }
+            task.as_mut().clear();
+            contain_quietly(|| drop(task));
+        }
+        self.burying.set(false);
+    }
+
+    fn take_name(&self, id: Id) -> Option<Box<str>> {
+        let mut names = self.names.borrow_mut();
+        if names.is_empty() { None } else { names.remove(&id) }
+    }
+
+    /// Has `waker` woken after the next look at the driver.
+    pub(crate) fn defer(&self, waker: Waker) {
+        self.deferred.borrow_mut().push(waker);
+    }
+
+    pub(crate) fn wake_deferred(&self) {
+        if self.deferred.borrow().is_empty() {
+            return;
+        }
+        let mut deferred = mem::take(&mut *self.deferred.borrow_mut());
+        for waker in deferred.drain(..) {
+            contain_quietly(|| waker.wake());
+        }
+        // The memory serves the next turn, unless one of the wakes deferred something new.
+        let mut cell = self.deferred.borrow_mut();
+        if cell.is_empty() {
+            *cell = deferred;
+        }
+    }
+
+    /// Whether there is something to do without the driver.
+    pub(crate) fn has_work(&self) -> bool {
+        self.tasks.borrow().has_ready() || !self.deferred.borrow().is_empty()
+    }
+
+    /// Reads what other threads posted so far.
+    pub(crate) fn read_mail(self: &std::rc::Rc<Self>, mail: &mut Mail<Command>) {
+        if !self.mailbox.take(mail) {
+            return;
+        }
+        for key in mail.wakes.drain(..) {
+            self.schedule(TaskId(key));
+        }
+        for command in mail.commands.drain(..) {
+            contain_quietly(|| command(self));
+        }
+    }
+
+    /// Drops everything, on this thread, in this executor's context. Destructors may spawn, wake and abort.
+    pub(crate) fn close(&self) {
+        self.closing.set(true);
+        let mail = self.mailbox.close(self.sequence.get().last());
+        // A cursor, not a search from the start: no slot fills again while the executor shuts down.
+        let mut number = 0;
+        while number < self.tasks.borrow().slot_count() {
+            let evicted = self.tasks.borrow_mut().evict(number);
+            if let Some((id, task, joiner)) = evicted {
+                if let Some(task) = task {
+                    self.bury(id, task);
+                }
+                contain_quietly(|| joiner.into_iter().for_each(Waker::wake));
+            }
+            number += 1;
+        }
+        let timers = mem::take(&mut *self.timers.borrow_mut());
+        for waker in timers.into_wakers().chain(mem::take(&mut *self.deferred.borrow_mut())) {
+            contain_quietly(|| drop(waker));
+        }
+        for command in mail.commands {
+            contain_quietly(|| drop(command));
+        }
+        registry::release(self.id);
+    }
+}

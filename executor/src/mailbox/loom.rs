@@ -1,0 +1,161 @@
+//! Every interleaving of the mailbox's threads, explored to the end.
+//!
+//! `RUSTFLAGS="--cfg pollywog_loom" cargo test --release -p pollywog-executor --lib loom`
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use loom::sync::{Arc, Notify};
+use loom::thread;
+use waker_fn::waker_fn;
+
+use super::{Mail, Mailbox};
+use crate::key::{ExecutorId, Key};
+
+/// A sticky place to sleep: what every driver is, reduced to a flag.
+#[derive(Clone)]
+struct Bed(Arc<Notify>);
+
+impl Bed {
+    fn new() -> Self {
+        Self(Arc::new(Notify::new()))
+    }
+
+    fn sleep(&self) {
+        self.0.wait();
+    }
+
+    fn waker(&self) -> std::task::Waker {
+        let bed = self.clone();
+        waker_fn(move || bed.0.notify())
+    }
+}
+
+fn open() -> Arc<Mailbox<u32>> {
+    let mailbox = Arc::new(Mailbox::closed());
+    mailbox.open();
+    mailbox
+}
+
+fn key(slot: u32) -> Key {
+    Key::new(ExecutorId::new(0), slot, 1)
+}
+
+/// What `block_on` does with a mailbox until it has had `wanted` messages. A wake that is lost is a deadlock here,
+/// and loom reports it.
+fn receive(mailbox: &Mailbox<u32>, bed: &Bed, wanted: usize) -> Mail<u32> {
+    let mut all = Mail::new();
+    let mut mail = Mail::new();
+    loop {
+        if mailbox.take(&mut mail) {
+            all.wakes.append(&mut mail.wakes);
+            all.commands.append(&mut mail.commands);
+        }
+        if all.wakes.len() + all.commands.len() >= wanted {
+            return all;
+        }
+        if mailbox.try_park() {
+            bed.sleep();
+            mailbox.end_park();
+        }
+    }
+}
+
+#[test]
+fn a_post_ends_a_park() {
+    loom::model(|| {
+        let (mailbox, bed) = (open(), Bed::new());
+        mailbox.set_unparker(Some(bed.waker()));
+        let poster = {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || mailbox.post_wake(key(1)))
+        };
+        assert_eq!(receive(&mailbox, &bed, 1).wakes, [key(1)]);
+        poster.join().unwrap();
+    });
+}
+
+#[test]
+fn two_posters_and_nothing_is_lost() {
+    loom::model(|| {
+        let (mailbox, bed) = (open(), Bed::new());
+        mailbox.set_unparker(Some(bed.waker()));
+        let poster = {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || mailbox.post_wake(key(1)))
+        };
+        let other = {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || mailbox.post_command(2).unwrap())
+        };
+        let mail = receive(&mailbox, &bed, 2);
+        assert_eq!(mail.wakes, [key(1)]);
+        assert_eq!(mail.commands, [2]);
+        poster.join().unwrap();
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_second_block_on_hears_what_came_between_with_its_own_unparker() {
+    loom::model(|| {
+        let mailbox = open();
+        let first = Bed::new();
+        mailbox.set_unparker(Some(first.waker()));
+        let poster = {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || {
+                mailbox.post_wake(key(1));
+                mailbox.post_wake(key(2));
+            })
+        };
+        let mut got = receive(&mailbox, &first, 1).wakes.len();
+        mailbox.set_unparker(None);
+        let second = Bed::new();
+        mailbox.set_unparker(Some(second.waker()));
+        if got < 2 {
+            got += receive(&mailbox, &second, 1).wakes.len();
+        }
+        assert_eq!(got, 2);
+        poster.join().unwrap();
+    });
+}
+
+#[test]
+fn between_two_ticks_exactly_one_poster_calls_the_outer_loop() {
+    loom::model(|| {
+        let mailbox = open();
+        let calls = std::sync::Arc::new(AtomicUsize::new(0));
+        let counter = calls.clone();
+        mailbox.set_unparker(Some(waker_fn(move || {
+            counter.fetch_add(1, Relaxed);
+        })));
+        // A tick ends parked: the outer loop sleeps somewhere of its own.
+        assert!(mailbox.try_park());
+        let posters = [1, 2].map(|slot| {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || mailbox.post_wake(key(slot)))
+        });
+        for poster in posters {
+            poster.join().unwrap();
+        }
+        assert_eq!(calls.load(Relaxed), 1);
+        mailbox.end_park();
+        let mut mail = Mail::new();
+        assert!(mailbox.take(&mut mail));
+        assert_eq!(mail.wakes.len(), 2);
+    });
+}
+
+#[test]
+fn a_command_against_close_is_returned_exactly_once() {
+    loom::model(|| {
+        let mailbox = open();
+        let poster = {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || mailbox.post_command(7).err())
+        };
+        let unread = mailbox.close(1).commands;
+        let refused = poster.join().unwrap();
+        assert_eq!(unread.into_iter().chain(refused).collect::<Vec<_>>(), [7]);
+    });
+}

@@ -1,0 +1,88 @@
+//! What the executor tells `tracing`, one function per event.
+//!
+//! Cold events are always there. A span per task and the events for wake and park are behind the feature `trace`;
+//! without it their functions are empty.
+
+use std::panic::Location;
+
+use crate::contain::contain_quietly;
+
+/// A task panicked, and its result was dropped unread.
+#[cold]
+pub(crate) fn unobserved_panic(name: Option<&str>, spawned: &Location<'_>, error: &str) {
+    // A log layer is foreign code like any other.
+    contain_quietly(|| {
+        tracing::error!(
+            target: "pollywog::task",
+            name = name.unwrap_or("(no name)"),
+            %spawned,
+            error,
+            "a task panicked and nobody looked at its result"
+        );
+    });
+}
+
+#[cfg(feature = "trace")]
+mod hot {
+    use std::panic::Location;
+    use std::time::Duration;
+
+    use crate::contain::contain_quietly;
+    use crate::task::Id;
+    use crate::waker::TaskId;
+
+    /// The span that is entered while its task is polled.
+    pub(crate) struct TaskSpan(tracing::Span);
+
+    impl TaskSpan {
+        pub(crate) fn new(id: Id, name: Option<&str>, location: &Location<'_>) -> Self {
+            Self(tracing::trace_span!(target: "pollywog::task", "task", %id, name, spawned = %location))
+        }
+
+        pub(crate) fn enter(&self) -> tracing::span::Entered<'_> {
+            self.0.enter()
+        }
+    }
+
+    pub(crate) fn wake(task: TaskId, local: bool) {
+        contain_quietly(|| tracing::trace!(target: "pollywog::waker", ?task, local, "wake"));
+    }
+
+    pub(crate) fn park(timeout: Option<Duration>) {
+        contain_quietly(|| tracing::trace!(target: "pollywog::executor", ?timeout, "park"));
+    }
+}
+
+#[cfg(not(feature = "trace"))]
+mod hot {
+    use std::panic::Location;
+    use std::time::Duration;
+
+    use crate::task::Id;
+    use crate::waker::TaskId;
+
+    pub(crate) struct TaskSpan;
+
+    /// Stands for the guard of an entered span.
+    pub(crate) struct Entered;
+
+    impl TaskSpan {
+        #[inline(always)]
+        pub(crate) fn new(_: Id, _: Option<&str>, _: &Location<'_>) -> Self {
+            Self
+        }
+
+        #[inline(always)]
+        pub(crate) fn enter(&self) -> Entered {
+            Entered
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn wake(_: TaskId, _: bool) {}
+
+    #[inline(always)]
+    pub(crate) fn park(_: Option<Duration>) {}
+}
+
+pub(crate) use hot::{TaskSpan, park, wake};
