@@ -10,6 +10,7 @@ use std::task::{Context, Waker};
 
 use crate::budget::Budget;
 use crate::contain::contain_quietly;
+use crate::driver::wake_all;
 use crate::key::{ExecutorId, Key, MAX_SLOTS, Sequence};
 use crate::mailbox::{Mail, Mailbox};
 use crate::registry::{self, Command, TooManyExecutors};
@@ -88,12 +89,18 @@ impl Core {
         self.tasks.borrow_mut().schedule(task);
     }
 
-    /// Queues those that the driver reported.
+    /// Queues those that the driver reported. One that belongs to another executor goes the way of any wake.
     pub(crate) fn schedule_all(&self, ready: &mut Vec<TaskId>) {
         let mut tasks = self.tasks.borrow_mut();
-        for task in ready.drain(..) {
-            tasks.schedule(task);
-        }
+        ready.retain(|task| {
+            let is_ours = task.executor() == self.id;
+            if is_ours {
+                tasks.schedule(*task);
+            }
+            !is_ours
+        });
+        drop(tasks);
+        ready.drain(..).for_each(TaskId::wake);
     }
 
     #[inline]
@@ -115,9 +122,7 @@ impl Core {
             }
         }
         let (joiner, detached) = self.tasks.borrow_mut().finish(key, task);
-        if let Some(joiner) = joiner {
-            contain_quietly(|| joiner.wake());
-        }
+        wake_all(joiner);
         if let Some(task) = detached {
             self.bury(id, task);
         }
@@ -159,9 +164,7 @@ impl Core {
             return;
         }
         let mut deferred = mem::take(&mut *self.deferred.borrow_mut());
-        for waker in deferred.drain(..) {
-            contain_quietly(|| waker.wake());
-        }
+        wake_all(deferred.drain(..));
         // The memory serves the next turn, unless one of the wakes deferred something new.
         let mut cell = self.deferred.borrow_mut();
         if cell.is_empty() {
@@ -199,7 +202,7 @@ impl Core {
                 if let Some(task) = task {
                     self.bury(id, task);
                 }
-                contain_quietly(|| joiner.into_iter().for_each(Waker::wake));
+                wake_all(joiner);
             }
             number += 1;
         }

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use waker_fn::waker_fn;
 
+use crate::contain::contain_quietly;
+
 pub use crate::key::{ExecutorId, Key, MAX_EXECUTORS, MAX_SLOTS, Sequence};
 pub use crate::registry::post;
 pub use crate::slots::Slots;
@@ -60,6 +62,14 @@ pub trait Driver {
     /// It may return early for no reason, but not for ever: the executor would spin. It may wake wakers of its own,
     /// with nothing of its own borrowed.
     fn park(&mut self, timeout: Option<Duration>, ready: &mut Vec<TaskId>);
+}
+
+/// Wakes wakers that may be of any make. A panic of one is printed by the panic hook and goes no further, so that the
+/// others are woken and the loop runs on.
+pub fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    for waker in wakers {
+        contain_quietly(|| waker.wake());
+    }
 }
 
 /// A driver without I/O: it parks the thread it was made on.

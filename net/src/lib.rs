@@ -1,1 +1,70 @@
-//! net
+//! Async TCP on a mio reactor and the Pollywog executor: what a server on one thread needs, in one dependency.
+//!
+//! ```no_run
+//! use futures::{AsyncReadExt, AsyncWriteExt};
+//! use pollywog_net::{TcpListener, spawn};
+//!
+//! fn main() -> std::io::Result<()> {
+//!     pollywog_net::run(async {
+//!         let listener = TcpListener::bind("127.0.0.1:7007").await?;
+//!         loop {
+//!             let (mut stream, peer) = listener.accept().await?;
+//!             spawn(async move {
+//!                 let mut buffer = [0; 4096];
+//!                 loop {
+//!                     match stream.read(&mut buffer).await {
+//!                         Ok(0) => break,
+//!                         Ok(count) if stream.write_all(&buffer[..count]).await.is_ok() => {}
+//!                         _ => {
+//!                             eprintln!("{peer} is gone");
+//!                             break;
+//!                         }
+//!                     }
+//!                 }
+//!             });
+//!         }
+//!     })?
+//! }
+//! ```
+//!
+//! # The map
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `runtime.rs` | executor and reactor together; [`run`] |
+//! | `reactor.rs` | the turn: mio's selector as the executor's driver |
+//! | `sources.rs` | the table of registered sources: readiness, and who waits |
+//! | `source.rs` | a descriptor: try first, register, wait; threads |
+//! | `tcp/listener.rs`, `tcp/backoff.rs` | accepting, and what it does in trouble |
+//! | `tcp/connect.rs`, `tcp/stream.rs` | connecting, reading, writing |
+//! | `tcp/lent.rs` | [`TcpStream::read_with`]: a buffer that is lent |
+//! | `tcp/split.rs` | the two directions apart |
+//! | `addr.rs` | names and addresses |
+//! | `context.rs`, `trace.rs` | which reactor turns here; `tracing` |
+//!
+//! # What to know
+//!
+//! - Tasks that still run when the future of [`run`] returns are dropped.
+//! - A socket waits on the reactor of the thread that polls it, and it may be polled by another thread later. Where no
+//!   runtime runs, waiting is an error that says so.
+//! - `block_on` inside a task panics: await, [`spawn`], or use a thread. `futures::executor::block_on` inside a task
+//!   stops the thread for good.
+//! - Crates that use tokio's own sockets or timers need tokio's runtime beside this one.
+//! - Debug builds are many times slower than release builds.
+
+#![forbid(unsafe_code)]
+
+mod addr;
+mod context;
+mod reactor;
+mod runtime;
+mod source;
+mod sources;
+mod tcp;
+mod trace;
+
+pub use pollywog_executor::{AbortHandle, JoinError, JoinHandle, budget, spawn, task, time};
+
+pub use self::addr::ToSocketAddrs;
+pub use self::runtime::{Builder, Runtime, run};
+pub use self::tcp::{Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpListener, TcpStream, WriteHalf};

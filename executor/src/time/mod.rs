@@ -9,8 +9,8 @@ mod sleep;
 pub(crate) mod table;
 mod timeout;
 
-use crate::contain::contain_quietly;
 use crate::core::Core;
+use crate::driver::wake_all;
 
 pub use self::sleep::{Sleep, sleep, sleep_until};
 pub use self::timeout::{Elapsed, Timeout, timeout, timeout_at};
@@ -29,8 +29,6 @@ impl Core {
         }
         let now = Instant::now();
         let due = self.timers.borrow_mut().take_due(now);
-        for waker in due.into_values() {
-            contain_quietly(|| waker.wake());
-        }
+        wake_all(due.into_values());
     }
 }

@@ -1,0 +1,129 @@
+//! The reactor: mio's selector as the executor's driver.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+use pollywog_executor::driver::{Driver, ExecutorId, TaskId, wake_all};
+use waker_fn::waker_fn;
+
+use crate::context;
+use crate::sources::Sources;
+use crate::trace;
+
+/// How many events one turn takes in at most; the rest is there at the next.
+const EVENTS_PER_TURN: usize = 1024;
+
+/// Names no source: keys are never zero.
+const UNPARK: Token = Token(0);
+
+/// How large the buffer is that `read_with` lends.
+const LENT_BUFFER: usize = 64 * 1024;
+
+/// What sleeps and turns.
+pub(crate) struct Reactor {
+    pub(crate) shared: Rc<Shared>,
+    poll: Poll,
+    events: Events,
+    unpark: Arc<mio::Waker>,
+    /// Wakers of other makes, gathered with the table borrowed and woken without.
+    foreign: Vec<Waker>,
+}
+
+/// What sockets of this thread reach.
+pub(crate) struct Shared {
+    pub(crate) id: ExecutorId,
+    pub(crate) registry: Arc<mio::Registry>,
+    pub(crate) sources: RefCell<Sources>,
+    closing: Cell<bool>,
+    buffer: Cell<Option<Box<[u8]>>>,
+}
+
+impl Reactor {
+    pub(crate) fn new(id: ExecutorId) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let unpark = Arc::new(mio::Waker::new(poll.registry(), UNPARK)?);
+        let registry = Arc::new(poll.registry().try_clone()?);
+        let sequence = context::publish(id, registry.clone());
+        let shared = Rc::new(Shared {
+            id,
+            registry,
+            sources: RefCell::new(Sources::new(id, sequence)),
+            closing: Cell::new(false),
+            buffer: Cell::new(None),
+        });
+        Ok(Self { shared, poll, events: Events::with_capacity(EVENTS_PER_TURN), unpark, foreign: Vec::new() })
+    }
+
+    /// Waits for events. A signal does not end the wait: it goes on for the rest of the time.
+    fn select(&mut self, timeout: Option<Duration>) {
+        let end = timeout.filter(|timeout| !timeout.is_zero()).and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut rest = timeout;
+        while let Err(error) = self.poll.poll(&mut self.events, rest) {
+            // Nothing can be waited for any more, and going on would spin.
+            assert!(error.kind() == io::ErrorKind::Interrupted, "waiting for events failed: {error}");
+            rest = match end {
+                Some(end) => Some(end.saturating_duration_since(Instant::now())),
+                None => timeout,
+            };
+        }
+    }
+}
+
+impl Driver for Reactor {
+    fn unparker(&self) -> Waker {
+        let unpark = self.unpark.clone();
+        waker_fn(move || {
+            // It is an eventfd: writing fails only when the descriptor is gone, and then nobody sleeps on it.
+            let _ = unpark.wake();
+        })
+    }
+
+    fn park(&mut self, timeout: Option<Duration>, ready: &mut Vec<TaskId>) {
+        self.select(timeout);
+        let mut sources = self.shared.sources.borrow_mut();
+        for event in self.events.iter() {
+            sources.event(event, |waker| match TaskId::of(&waker) {
+                Some(task) => ready.push(task),
+                None => self.foreign.push(waker),
+            });
+        }
+        drop(sources);
+        trace::events(&self.events);
+        wake_all(self.foreign.drain(..));
+    }
+}
+
+impl Shared {
+    /// From now on nothing can be registered.
+    pub(crate) fn close(&self) {
+        self.closing.set(true);
+        context::withdraw(self.id, self.sources.borrow().sequence);
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.get()
+    }
+
+    /// The buffer that `read_with` lends, or a new one while somebody has it.
+    pub(crate) fn take_buffer(&self) -> Box<[u8]> {
+        self.buffer.take().unwrap_or_else(|| vec![0; LENT_BUFFER].into_boxed_slice())
+    }
+
+    /// Puts the buffer back for the next.
+    pub(crate) fn return_buffer(&self, buffer: Box<[u8]>) {
+        self.buffer.set(Some(buffer));
+    }
+}
+
+impl fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sources = self.shared.sources.try_borrow().map(|sources| sources.len()).ok();
+        f.debug_struct("Reactor").field("id", &self.shared.id).field("sources", &sources).finish_non_exhaustive()
+    }
+}

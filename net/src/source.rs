@@ -1,0 +1,380 @@
+//! A descriptor and how its operations wait.
+//!
+//! The rules, each one a bug in somebody's runtime:
+//!
+//! - **Try first.** An operation runs before anything else; only 'would block' registers the source (edge-triggered,
+//!   both directions, once) and parks the waker. Registering an already ready descriptor delivers its edge, so
+//!   nothing is lost, and a connection that never blocks is never registered.
+//! - **Short reads.** See [`Io::SHORT_MEANS_DRAINED`].
+//! - **Ids, not descriptors.** What is told to another thread names a slot and its generation. A late message about a
+//!   descriptor number could silence the number's next owner.
+//! - **Threads.** Each direction is registered with the reactor of the thread that polls it. A second thread that
+//!   polls the same direction takes it over, and a future that waited on the first gets an error.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use mio::event::Source as _;
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+use pollywog_executor::budget;
+use pollywog_executor::driver::{self, Key, wake_all};
+
+use crate::context;
+use crate::reactor::Shared;
+use crate::sources::{Direction, POLL, Place};
+
+/// A descriptor that can be a source.
+pub(crate) trait Io: AsFd {
+    /// A read or write that moved less than it could has left nothing to move, so the next one need not be tried
+    /// before an edge says so: that saves the system call which would only say 'would block'.
+    ///
+    /// This is more than mio promises. It holds for stream sockets on epoll and kqueue; not for datagrams, peeking,
+    /// Unix sockets with passed descriptors or credentials, nor other descriptors. Closing and urgent data are taken
+    /// care of in [`Sources::drained`](crate::sources::Sources::drained).
+    const SHORT_MEANS_DRAINED: bool;
+}
+
+impl Io for mio::net::TcpStream {
+    const SHORT_MEANS_DRAINED: bool = cfg!(any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly",
+    ));
+}
+
+impl Io for mio::net::TcpListener {
+    const SHORT_MEANS_DRAINED: bool = false;
+}
+
+/// A descriptor and, for each direction, where it is registered.
+pub(crate) struct Source<S: Io> {
+    /// `None` only once it is taken out.
+    io: Option<S>,
+    /// The key of each direction, zero while it has none. Relaxed: a key is plain data, and what it names is reached
+    /// only on its own thread.
+    keys: [AtomicU64; 2],
+}
+
+/// Whether an operation left something behind.
+pub(crate) enum Left<R> {
+    /// Perhaps: try again before waiting.
+    Maybe(R),
+    /// It moved less than it could.
+    Nothing(R),
+}
+
+impl<S: Io> Source<S> {
+    pub(crate) fn new(io: S) -> Self {
+        Self { io: Some(io), keys: [AtomicU64::new(0), AtomicU64::new(0)] }
+    }
+
+    #[inline]
+    pub(crate) fn io(&self) -> &S {
+        self.io.as_ref().expect("the descriptor is taken out only by value")
+    }
+
+    #[inline]
+    fn key(&self, direction: Direction) -> Option<Key> {
+        Key::from_u64(self.keys[direction as usize].load(Ordering::Relaxed))
+    }
+
+    /// Runs `operation` until it does not block, waiting in between.
+    pub(crate) fn poll_io<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        waiter: &Waiter,
+        mut operation: impl FnMut(&S) -> io::Result<Left<R>>,
+    ) -> Poll<io::Result<R>> {
+        budget::charge(cx, |cx| {
+            loop {
+                if let Some((reactor, key)) = self.here(direction)
+                    && !reactor.sources.borrow().is_ready(key, direction)
+                {
+                    return self.wait(cx, &reactor, key, direction, waiter);
+                }
+                match operation(self.io()) {
+                    Ok(Left::Maybe(result)) => return Poll::Ready(Ok(result)),
+                    Ok(Left::Nothing(result)) => {
+                        if S::SHORT_MEANS_DRAINED {
+                            self.drained(direction);
+                        }
+                        return Poll::Ready(Ok(result));
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        return self.block(cx, direction, waiter);
+                    }
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+            }
+        })
+    }
+
+    /// Waits until `direction` was reported ready since it last blocked. It can be wrong: the operation tells.
+    pub(crate) fn poll_ready(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        waiter: &Waiter,
+    ) -> Poll<io::Result<()>> {
+        budget::charge(cx, |cx| match self.here(direction) {
+            Some((reactor, key)) if reactor.sources.borrow().is_ready(key, direction) => Poll::Ready(Ok(())),
+            Some((reactor, key)) => self.wait(cx, &reactor, key, direction, waiter),
+            None => self.block(cx, direction, waiter),
+        })
+    }
+
+    /// Runs `operation` once.
+    pub(crate) fn try_io<R>(
+        &self,
+        direction: Direction,
+        operation: impl FnOnce(&S) -> io::Result<Left<R>>,
+    ) -> io::Result<R> {
+        let here = self.here(direction);
+        if let Some((reactor, key)) = &here
+            && !reactor.sources.borrow().is_ready(*key, direction)
+        {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        match operation(self.io()) {
+            Ok(Left::Maybe(result)) => Ok(result),
+            Ok(Left::Nothing(result)) => {
+                if S::SHORT_MEANS_DRAINED {
+                    self.drained(direction);
+                }
+                Ok(result)
+            }
+            Err(error) => {
+                if let (io::ErrorKind::WouldBlock, Some((reactor, key))) = (error.kind(), here) {
+                    reactor.sources.borrow_mut().would_block(key, direction);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// This thread's reactor and the key, if `direction` is registered with it.
+    #[inline]
+    fn here(&self, direction: Direction) -> Option<(Rc<Shared>, Key)> {
+        let key = self.key(direction)?;
+        Some((context::owner_of(key)?, key))
+    }
+
+    #[inline]
+    fn drained(&self, direction: Direction) {
+        if let Some((reactor, key)) = self.here(direction) {
+            reactor.sources.borrow_mut().drained(key, direction);
+        }
+    }
+
+    /// The operation said 'would block': registers the source where it is not, and waits.
+    #[cold]
+    fn block<R>(&self, cx: &Context<'_>, direction: Direction, waiter: &Waiter) -> Poll<io::Result<R>> {
+        let Some(reactor) = context::with(|reactor| reactor.cloned()) else {
+            return Poll::Ready(Err(io::Error::other(
+                "a socket has to wait, but no Pollywog runtime runs on this thread: poll it inside \
+                 `pollywog_net::run` or `Runtime::block_on`",
+            )));
+        };
+        if waiter.was_handed_over(self.key(direction)) {
+            return Poll::Ready(Err(handed_over()));
+        }
+        let key = match self.register(&reactor, direction) {
+            Ok(key) => key,
+            Err(error) => return Poll::Ready(Err(error)),
+        };
+        reactor.sources.borrow_mut().would_block(key, direction);
+        self.wait(cx, &reactor, key, direction, waiter)
+    }
+
+    fn wait<R>(
+        &self,
+        cx: &Context<'_>,
+        reactor: &Shared,
+        key: Key,
+        direction: Direction,
+        waiter: &Waiter,
+    ) -> Poll<io::Result<R>> {
+        // Cloned and dropped with nothing borrowed: it may be foreign.
+        let waker = cx.waker().clone();
+        let old = reactor.sources.borrow_mut().wait(key, direction, waiter.place(), waker);
+        waiter.parked_at.set(Some(key));
+        match old {
+            Ok(old) => drop(old),
+            Err(waker) => waker.wake(),
+        }
+        Poll::Pending
+    }
+
+    /// The key of `direction` at `reactor`, registering it there if need be.
+    fn register(&self, reactor: &Rc<Shared>, direction: Direction) -> io::Result<Key> {
+        let before = self.key(direction);
+        if let Some(key) = before
+            && key.executor() == reactor.id
+        {
+            return Ok(key);
+        }
+        let other = self.key(direction.other());
+        let (key, is_shared) = match other {
+            Some(key) if key.executor() == reactor.id => (key, true),
+            _ => (self.add(reactor, direction)?, false),
+        };
+        let expected = before.map_or(0, Key::get);
+        let cell = &self.keys[direction as usize];
+        if cell.compare_exchange(expected, key.get(), Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            // Another thread polls the same direction at the same moment, and was first.
+            if !is_shared {
+                self.remove(key, true);
+            }
+            return Err(handed_over());
+        }
+        if let Some(before) = before {
+            self.take_over(before, direction, other == Some(before));
+        }
+        Ok(key)
+    }
+
+    /// Registers both directions with the selector: one system call for the life of the connection.
+    fn add(&self, reactor: &Shared, blocked: Direction) -> io::Result<Key> {
+        if reactor.is_closing() {
+            return Err(io::Error::other("the runtime of this thread is shutting down"));
+        }
+        let key = reactor.sources.borrow_mut().insert(blocked);
+        let key = key.ok_or_else(|| io::Error::other("2^24 - 1 sockets are registered, the most that can be"))?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let interest = interest | Interest::PRIORITY;
+        let descriptor = self.io().as_fd().as_raw_fd();
+        if let Err(error) = SourceFd(&descriptor).register(&reactor.registry, Token(key.get() as usize), interest) {
+            let wakers = reactor.sources.borrow_mut().remove(key);
+            drop(wakers);
+            return Err(error);
+        }
+        Ok(key)
+    }
+
+    /// Another thread's reactor watches `direction` from now on. The old one forgets it, unless the other direction
+    /// is still registered there.
+    #[cold]
+    fn take_over(&self, old: Key, direction: Direction, other_stays: bool) {
+        if other_stays {
+            driver::post(old.executor(), move || {
+                if let Some(reactor) = context::owner_of(old) {
+                    let mut wakers = Vec::new();
+                    reactor.sources.borrow_mut().take_waiters(old, direction, |waker| wakers.push(waker));
+                    wake_all(wakers);
+                }
+            });
+        } else {
+            self.remove(old, true);
+        }
+    }
+
+    /// Frees a slot, wherever it is. `deregister` where the descriptor lives on: it is done here, by who holds the
+    /// descriptor, before the message.
+    fn remove(&self, key: Key, deregister: bool) {
+        if deregister && let Some(registry) = context::registry_of(key) {
+            let descriptor = self.io().as_fd().as_raw_fd();
+            // It fails only where the descriptor is not registered, which is what we want.
+            let _ = SourceFd(&descriptor).deregister(&registry);
+        }
+        match context::owner_of(key) {
+            Some(reactor) => free(&reactor, key),
+            None => driver::post(key.executor(), move || {
+                if let Some(reactor) = context::owner_of(key) {
+                    free(&reactor, key);
+                }
+            }),
+        }
+    }
+
+    fn remove_all(&self, deregister: bool) {
+        let [read, write] = [Direction::Read, Direction::Write].map(|direction| self.key(direction));
+        for key in read.into_iter().chain(write.filter(|_| write != read)) {
+            self.remove(key, deregister);
+        }
+    }
+}
+
+/// Frees a slot of this thread's reactor. Who still waits there is woken, to find out.
+fn free(reactor: &Shared, key: Key) {
+    let wakers = reactor.sources.borrow_mut().remove(key);
+    wake_all(wakers);
+}
+
+fn handed_over() -> io::Error {
+    io::Error::other("another thread polls this direction of the socket now: let one thread read and one write")
+}
+
+impl<S: Io> Drop for Source<S> {
+    fn drop(&mut self) {
+        // Closing the only descriptor takes it out of the selector. Were there a duplicate, its events would name a
+        // stale key.
+        self.remove_all(false);
+    }
+}
+
+impl<S: Io + fmt::Debug> fmt::Debug for Source<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.io.fmt(f)
+    }
+}
+
+impl<S: Io> AsFd for Source<S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io().as_fd()
+    }
+}
+
+/// Where a wait stands in the list of its direction, and what takes it out when the waiting future is dropped.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    /// `None` for the one place that all `poll_*` calls of a direction share.
+    direction: Option<Direction>,
+    parked_at: Cell<Option<Key>>,
+}
+
+impl Waiter {
+    /// The place that all `poll_*` calls of a direction share.
+    pub(crate) fn shared() -> Self {
+        Self { direction: None, parked_at: Cell::new(None) }
+    }
+
+    /// A place of its own, for a future: it is named by its address, so it must not move once it has waited.
+    pub(crate) fn new(direction: Direction) -> Self {
+        Self { direction: Some(direction), parked_at: Cell::new(None) }
+    }
+
+    fn place(&self) -> Place {
+        match self.direction {
+            Some(_) => std::ptr::from_ref(self).addr(),
+            None => POLL,
+        }
+    }
+
+    /// Whether it has waited under another key than the direction has now.
+    fn was_handed_over(&self, now: Option<Key>) -> bool {
+        self.parked_at.get().is_some_and(|parked_at| now != Some(parked_at))
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let (Some(direction), Some(key)) = (self.direction, self.parked_at.get()) else { return };
+        if let Some(reactor) = context::owner_of(key) {
+            let waker = reactor.sources.borrow_mut().leave(key, direction, self.place());
+            drop(waker);
+        }
+    }
+}

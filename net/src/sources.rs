@@ -1,0 +1,208 @@
+//! The table of registered sources: for each direction, what is known of its readiness, and who waits for it.
+
+use std::collections::HashMap;
+use std::mem;
+use std::task::Waker;
+
+use mio::event::Event;
+use pollywog_executor::driver::{ExecutorId, Key, Sequence, Slots};
+
+/// One of the two directions of a source.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+use Direction::{Read, Write};
+
+impl Direction {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Read => Write,
+            Write => Read,
+        }
+    }
+}
+
+/// Which of the waiters of a direction: the `poll_*` methods share one place and the latest waker wins, a future that
+/// waits has one of its own, named by its address.
+pub(crate) type Place = usize;
+
+/// The place of the `poll_*` methods.
+pub(crate) const POLL: Place = 0;
+
+/// What was reported and not found wrong since.
+#[derive(Clone, Copy, Default)]
+struct Readiness(u8);
+
+impl Readiness {
+    const OPEN: u8 = 1;
+    /// Closing brings no second edge.
+    const CLOSED: u8 = 2;
+    const ERROR: u8 = 4;
+    /// Urgent data ends a read early.
+    const PRIORITY: u8 = 8;
+
+    fn of(event: &Event, direction: Direction) -> Self {
+        let (open, closed, priority) = match direction {
+            Read => (event.is_readable(), event.is_read_closed(), event.is_priority()),
+            Write => (event.is_writable(), event.is_write_closed(), false),
+        };
+        let bit = |set: bool, bit: u8| if set { bit } else { 0 };
+        Self(
+            bit(open, Self::OPEN)
+                | bit(closed, Self::CLOSED)
+                | bit(event.is_error(), Self::ERROR)
+                | bit(priority, Self::PRIORITY),
+        )
+    }
+
+    fn any(self) -> bool {
+        self.0 != 0
+    }
+}
+
+#[derive(Default)]
+struct Side {
+    readiness: Readiness,
+    /// More waiters than one are in `Sources::crowd`.
+    is_crowded: bool,
+    place: Place,
+    waker: Option<Waker>,
+}
+
+#[derive(Default)]
+struct Entry {
+    sides: [Side; 2],
+}
+
+pub(crate) struct Sources {
+    slots: Slots<Entry>,
+    pub(crate) sequence: Sequence,
+    /// The second waiter of a direction and those after it: seldom, so not a part of every entry.
+    crowd: HashMap<(Key, Direction), Vec<(Place, Waker)>>,
+}
+
+impl Sources {
+    pub(crate) fn new(executor: ExecutorId, sequence: Sequence) -> Self {
+        Self { slots: Slots::new(executor), sequence, crowd: HashMap::new() }
+    }
+
+    /// A new entry: `blocked` has just said 'would block', the other direction may be tried.
+    pub(crate) fn insert(&mut self, blocked: Direction) -> Option<Key> {
+        let mut entry = Entry::default();
+        entry.sides[blocked.other() as usize].readiness = Readiness(Readiness::OPEN);
+        self.slots.insert(self.sequence.advance(), entry).ok()
+    }
+
+    /// Frees an entry. Its wakers are given back, to be woken or dropped with nothing borrowed.
+    #[must_use]
+    pub(crate) fn remove(&mut self, key: Key) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        for direction in [Read, Write] {
+            self.take_waiters(key, direction, |waker| wakers.push(waker));
+        }
+        self.slots.remove(key);
+        wakers
+    }
+
+    #[inline]
+    fn side(&mut self, key: Key, direction: Direction) -> Option<&mut Side> {
+        self.slots.get_mut(key).map(|entry| &mut entry.sides[direction as usize])
+    }
+
+    /// Whether an operation is worth a try. A stale key says yes: the operation will tell.
+    #[inline]
+    pub(crate) fn is_ready(&self, key: Key, direction: Direction) -> bool {
+        self.slots.get(key).is_none_or(|entry| entry.sides[direction as usize].readiness.any())
+    }
+
+    /// The kernel said 'would block': whatever was reported is used up, and any change brings a new edge.
+    pub(crate) fn would_block(&mut self, key: Key, direction: Direction) {
+        if let Some(side) = self.side(key, direction) {
+            side.readiness = Readiness::default();
+        }
+    }
+
+    /// The operation has drained the direction, which it will not do again without a new edge; unless it was closed,
+    /// failed, or met urgent data: then only trying tells.
+    #[inline]
+    pub(crate) fn drained(&mut self, key: Key, direction: Direction) {
+        if let Some(side) = self.side(key, direction)
+            && side.readiness.0 == Readiness::OPEN
+        {
+            side.readiness = Readiness::default();
+        }
+    }
+
+    /// Stores who waits. What was there is given back, to be dropped with nothing borrowed; `Err` gives `waker` back
+    /// when the key is stale.
+    pub(crate) fn wait(
+        &mut self,
+        key: Key,
+        direction: Direction,
+        place: Place,
+        waker: Waker,
+    ) -> Result<Option<Waker>, Waker> {
+        let Some(side) = self.side(key, direction) else { return Err(waker) };
+        if side.waker.is_none() || side.place == place {
+            side.place = place;
+            return Ok(side.waker.replace(waker));
+        }
+        side.is_crowded = true;
+        let crowd = self.crowd.entry((key, direction)).or_default();
+        if let Some((_, old)) = crowd.iter_mut().find(|(other, _)| *other == place) {
+            return Ok(Some(mem::replace(old, waker)));
+        }
+        crowd.push((place, waker));
+        Ok(None)
+    }
+
+    /// A future that waited is gone. Its waker is given back.
+    pub(crate) fn leave(&mut self, key: Key, direction: Direction, place: Place) -> Option<Waker> {
+        let side = self.side(key, direction)?;
+        if side.place == place && side.waker.is_some() {
+            return side.waker.take();
+        }
+        if !side.is_crowded {
+            return None;
+        }
+        let crowd = self.crowd.get_mut(&(key, direction))?;
+        let position = crowd.iter().position(|(other, _)| *other == place)?;
+        Some(crowd.swap_remove(position).1)
+    }
+
+    /// Takes out everybody who waits for a direction.
+    pub(crate) fn take_waiters(&mut self, key: Key, direction: Direction, mut each: impl FnMut(Waker)) {
+        let Some(side) = self.side(key, direction) else { return };
+        if let Some(waker) = side.waker.take() {
+            each(waker);
+        }
+        if mem::take(&mut side.is_crowded) {
+            for (_, waker) in self.crowd.remove(&(key, direction)).into_iter().flatten() {
+                each(waker);
+            }
+        }
+    }
+
+    /// Takes in one event. A token that names nothing, or something that was there before, is ignored.
+    pub(crate) fn event(&mut self, event: &Event, mut each: impl FnMut(Waker)) {
+        let Some(key) = Key::from_u64(event.token().0 as u64) else { return };
+        for direction in [Read, Write] {
+            let news = Readiness::of(event, direction);
+            if !news.any() {
+                continue;
+            }
+            if let Some(side) = self.side(key, direction) {
+                side.readiness.0 |= news.0;
+                self.take_waiters(key, direction, &mut each);
+            }
+        }
+    }
+
+    /// How many sources are registered.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+}

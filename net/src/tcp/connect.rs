@@ -1,0 +1,39 @@
+//! Opening a connection.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+
+use super::TcpStream;
+use crate::source::{Left, Waiter};
+use crate::sources::Direction;
+
+/// Linux's `EINPROGRESS`, for which std's kind is not stable.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const EINPROGRESS: i32 = 115;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const EINPROGRESS: i32 = 36;
+
+/// Connects to one address. Dropping the future closes the descriptor.
+pub(super) async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::new(mio::net::TcpStream::connect(addr)?);
+    let waiter = Waiter::new(Direction::Write);
+    poll_fn(|cx| stream.source().poll_io(cx, Direction::Write, &waiter, is_connected)).await?;
+    drop(waiter);
+    Ok(stream)
+}
+
+/// A socket that is writable need not be connected yet: the peer's address tells. The error is asked for first, and
+/// once, since reading it clears it.
+fn is_connected(stream: &mio::net::TcpStream) -> io::Result<Left<()>> {
+    if let Some(error) = stream.take_error()? {
+        return Err(error);
+    }
+    match stream.peer_addr() {
+        Ok(_) => Ok(Left::Maybe(())),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected || error.raw_os_error() == Some(EINPROGRESS) => {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,221 @@
+//! Reading into a buffer that is lent.
+//!
+//! A connection that waits needs no buffer, so with ten thousand idle ones there is one: the reactor's. It is lent for
+//! the length of one call; what the caller does not consume is kept in a buffer of the stream, which exists only then.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use super::TcpStream;
+use crate::context;
+use crate::reactor::Shared;
+use crate::source::Waiter;
+use crate::sources::Direction;
+
+/// What `read_with` left.
+#[derive(Debug, Default)]
+pub(super) struct Leftover {
+    /// Spares everybody who leaves nothing the lock. Relaxed: it is set and read where the stream is read.
+    is_some: AtomicBool,
+    rest: Mutex<Option<Box<Rest>>>,
+}
+
+#[derive(Debug)]
+struct Rest {
+    bytes: Vec<u8>,
+    /// The last caller consumed nothing: it needs more bytes, not the same again.
+    needs_more: bool,
+}
+
+impl Leftover {
+    #[inline]
+    pub(super) fn is_some(&self) -> bool {
+        self.is_some.load(Ordering::Relaxed)
+    }
+
+    fn take(&self) -> Option<Box<Rest>> {
+        if !self.is_some() {
+            return None;
+        }
+        self.is_some.store(false, Ordering::Relaxed);
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put(&self, rest: Box<Rest>) {
+        if !rest.bytes.is_empty() {
+            *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
+            self.is_some.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Moves what there is into the buffers of an ordinary read, as far as they reach.
+    pub(super) fn read(&self, buffers: &mut [io::IoSliceMut<'_>]) -> usize {
+        let Some(mut rest) = self.take() else { return 0 };
+        let count = copy(&rest.bytes, buffers);
+        rest.bytes.drain(..count);
+        rest.needs_more = false;
+        self.put(rest);
+        count
+    }
+
+    /// Copies without consuming.
+    pub(super) fn peek(&self, buffer: &mut [u8]) -> usize {
+        let Some(rest) = self.take() else { return 0 };
+        let count = copy(&rest.bytes, &mut [io::IoSliceMut::new(buffer)]);
+        self.put(rest);
+        count
+    }
+}
+
+fn copy(mut from: &[u8], buffers: &mut [io::IoSliceMut<'_>]) -> usize {
+    let all = from.len();
+    for buffer in buffers {
+        let count = from.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&from[..count]);
+        from = &from[count..];
+    }
+    all - from.len()
+}
+
+/// The reactor's buffer, which goes back even when the borrower panics.
+struct Lent<'a> {
+    reactor: &'a Shared,
+    buffer: Option<Box<[u8]>>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.buffer.take() {
+            self.reactor.return_buffer(buffer);
+        }
+    }
+}
+
+impl TcpStream {
+    /// Waits for bytes and lends them to `borrow`, which says how many of them it consumed and what it made of them.
+    /// `None` is the end of the stream.
+    ///
+    /// The bytes lie in a buffer of the reactor (64 KiB), shared by every connection of the thread: an idle connection
+    /// has no buffer at all, and a busy server works in warm memory. What is not consumed is kept, and stands at the
+    /// front next time: at once if something was consumed (there may be another message), together with new bytes if
+    /// nothing was (the message is not whole). It is also what other reads get first. At the end of the stream an
+    /// unfinished message is left to those.
+    ///
+    /// What is left over can grow with every call that consumes nothing: give up on a message that is too long.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading, and when no Pollywog runtime runs on this thread.
+    ///
+    /// # Panics
+    ///
+    /// When `borrow` says that it consumed more than it was lent.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: bytes are read only in the poll that lends them.
+    ///
+    /// # Examples
+    ///
+    /// One line at a time:
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use futures::AsyncWriteExt;
+    /// use pollywog_net::{TcpListener, TcpStream};
+    ///
+    /// async fn line(stream: &TcpStream) -> std::io::Result<Option<String>> {
+    ///     loop {
+    ///         let line = stream.read_with(|bytes| match bytes.iter().position(|byte| *byte == b'\n') {
+    ///             Some(end) => (end + 1, Some(String::from_utf8_lossy(&bytes[..end]).into_owned())),
+    ///             None => (0, None),
+    ///         });
+    ///         match line.await? {
+    ///             None => return Ok(None),
+    ///             Some(None) => {} // not a whole line yet
+    ///             Some(line) => return Ok(line),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// pollywog_net::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let mut client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     let (server, _) = listener.accept().await?;
+    ///     client.write_all(b"one\ntwo\nthr").await?;
+    ///     assert_eq!(line(&server).await?.as_deref(), Some("one"));
+    ///     assert_eq!(line(&server).await?.as_deref(), Some("two"));
+    ///     client.write_all(b"ee\n").await?;
+    ///     assert_eq!(line(&server).await?.as_deref(), Some("three"));
+    ///     client.close().await?;
+    ///     assert_eq!(line(&server).await?, None);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub async fn read_with<R>(&self, borrow: impl FnOnce(&[u8]) -> (usize, R)) -> io::Result<Option<R>> {
+        let waiter = Waiter::new(Direction::Read);
+        let mut borrow = Some(borrow);
+        poll_fn(|cx| self.poll_read_with(cx, &waiter, &mut borrow)).await
+    }
+
+    fn poll_read_with<R, F>(
+        &self,
+        cx: &mut Context<'_>,
+        waiter: &Waiter,
+        borrow: &mut Option<F>,
+    ) -> Poll<io::Result<Option<R>>>
+    where
+        F: FnOnce(&[u8]) -> (usize, R),
+    {
+        let mut call = |bytes: &[u8]| {
+            let (consumed, result) = borrow.take().expect("a future is not polled after it is ready")(bytes);
+            assert!(consumed <= bytes.len(), "consumed {consumed} bytes of {} that were lent", bytes.len());
+            (consumed, result)
+        };
+        match self.leftover().take() {
+            Some(mut rest) if !rest.needs_more => {
+                let (consumed, result) = call(&rest.bytes);
+                rest.bytes.drain(..consumed);
+                rest.needs_more = consumed == 0;
+                self.leftover().put(rest);
+                return Poll::Ready(Ok(Some(result)));
+            }
+            Some(rest) => self.leftover().put(rest),
+            None => {}
+        }
+        let Some(reactor) = context::with(|reactor| reactor.cloned()) else {
+            return Poll::Ready(Err(io::Error::other("`read_with` borrows from a Pollywog runtime: none runs here")));
+        };
+        let mut lent = Lent { reactor: &reactor, buffer: Some(reactor.take_buffer()) };
+        let buffer = lent.buffer.as_deref_mut().unwrap_or_default();
+        let count = match ready!(self.poll_read_raw(cx, waiter, buffer)) {
+            Ok(0) => return Poll::Ready(Ok(None)),
+            Ok(count) => count,
+            Err(error) => return Poll::Ready(Err(error)),
+        };
+        let fresh = &buffer[..count];
+        let rest = match self.leftover().take() {
+            Some(mut rest) => {
+                rest.bytes.extend_from_slice(fresh);
+                let (consumed, result) = call(&rest.bytes);
+                rest.bytes.drain(..consumed);
+                rest.needs_more = consumed == 0;
+                self.leftover().put(rest);
+                result
+            }
+            None => {
+                let (consumed, result) = call(fresh);
+                if consumed < count {
+                    let bytes = fresh[consumed..].to_vec();
+                    self.leftover().put(Box::new(Rest { bytes, needs_more: consumed == 0 }));
+                }
+                result
+            }
+        };
+        Poll::Ready(Ok(Some(rest)))
+    }
+}

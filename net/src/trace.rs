@@ -1,0 +1,41 @@
+//! What the reactor and the sockets tell `tracing`, one function per event.
+//!
+//! Cold events are always there. Readiness is behind the feature `trace`; without it its function is empty.
+
+use std::io;
+use std::time::Duration;
+
+/// The process or the machine has no descriptor or memory for a connection that waits; accepting pauses.
+#[cold]
+pub(crate) fn accept_paused(error: &io::Error, pause: Duration) {
+    tracing::warn!(target: "pollywog::net", %error, ?pause, "accepting pauses: the connection stays in the queue");
+}
+
+/// A connection broke before it was accepted.
+#[cold]
+pub(crate) fn accept_skipped(error: &io::Error) {
+    tracing::debug!(target: "pollywog::net", %error, "a connection broke before it was accepted");
+}
+
+/// What one turn of the reactor reported.
+#[cfg(feature = "trace")]
+pub(crate) fn events(events: &mio::Events) {
+    use pollywog_executor::driver::Key;
+
+    for event in events {
+        let Some(source) = Key::from_u64(event.token().0 as u64) else { continue };
+        tracing::trace!(
+            target: "pollywog::reactor",
+            ?source,
+            readable = event.is_readable(),
+            writable = event.is_writable(),
+            closed = event.is_read_closed() || event.is_write_closed(),
+            error = event.is_error(),
+            "ready"
+        );
+    }
+}
+
+#[cfg(not(feature = "trace"))]
+#[inline(always)]
+pub(crate) fn events(_: &mio::Events) {}
