@@ -64,8 +64,7 @@ pub fn charge<T>(cx: &mut Context<'_>, operation: impl FnOnce(&mut Context<'_>) 
 
 #[cold]
 fn defer(cx: &Context<'_>) {
-    let waker = cx.waker().clone();
     if let Some(core) = context::current() {
-        core.defer(waker);
+        core.defer(cx.waker());
     }
 }

@@ -27,13 +27,25 @@ pub(crate) struct Core {
     pub(crate) timers: RefCell<Timers>,
     pub(crate) budget: Budget,
     /// Woken only after the driver has been looked at once: yields, and tasks whose budget is used up.
-    deferred: RefCell<Vec<Waker>>,
+    deferred: RefCell<Deferred>,
     /// Numbers tasks and timers.
     sequence: Cell<Sequence>,
     names: RefCell<HashMap<Id, Box<str>>>,
     graveyard: RefCell<Vec<(Id, TaskBox)>>,
     burying: Cell<bool>,
     closing: Cell<bool>,
+}
+
+#[derive(Default)]
+struct Deferred {
+    tasks: Vec<TaskId>,
+    foreign: Vec<Waker>,
+}
+
+impl Deferred {
+    fn is_empty(&self) -> bool {
+        self.tasks.is_empty() && self.foreign.is_empty()
+    }
 }
 
 impl Core {
@@ -149,26 +161,40 @@ impl Core {
         self.burying.set(false);
     }
 
+    /// The task's result was taken: nothing is left of it but its name.
+    #[inline]
+    pub(crate) fn forget(&self, id: Id) {
+        self.take_name(id);
+    }
+
     fn take_name(&self, id: Id) -> Option<Box<str>> {
         let mut names = self.names.borrow_mut();
         if names.is_empty() { None } else { names.remove(&id) }
     }
 
     /// Has `waker` woken after the next look at the driver.
-    pub(crate) fn defer(&self, waker: Waker) {
-        self.deferred.borrow_mut().push(waker);
+    #[inline]
+    pub(crate) fn defer(&self, waker: &Waker) {
+        match TaskId::of(waker) {
+            Some(task) => self.deferred.borrow_mut().tasks.push(task),
+            None => {
+                let waker = waker.clone();
+                self.deferred.borrow_mut().foreign.push(waker);
+            }
+        }
     }
 
     pub(crate) fn wake_deferred(&self) {
         if self.deferred.borrow().is_empty() {
             return;
         }
-        let mut deferred = mem::take(&mut *self.deferred.borrow_mut());
-        wake_all(deferred.drain(..));
-        // The memory serves the next turn, unless one of the wakes deferred something new.
-        let mut cell = self.deferred.borrow_mut();
-        if cell.is_empty() {
-            *cell = deferred;
+        let Deferred { mut tasks, foreign } = mem::take(&mut *self.deferred.borrow_mut());
+        self.schedule_all(&mut tasks);
+        wake_all(foreign);
+        // The memory serves the next turn, unless a wake has deferred something new.
+        let mut deferred = self.deferred.borrow_mut();
+        if deferred.tasks.is_empty() {
+            deferred.tasks = tasks;
         }
     }
 
@@ -207,7 +233,7 @@ impl Core {
             number += 1;
         }
         let timers = mem::take(&mut *self.timers.borrow_mut());
-        for waker in timers.into_wakers().chain(mem::take(&mut *self.deferred.borrow_mut())) {
+        for waker in timers.into_wakers().chain(mem::take(&mut self.deferred.borrow_mut().foreign)) {
             contain_quietly(|| drop(waker));
         }
         for command in mail.commands {

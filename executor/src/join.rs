@@ -131,7 +131,7 @@ impl<T: 'static> Future for JoinHandle<T> {
             Joined::Done(mut task) => {
                 let mut result = None::<Self::Output>;
                 task.as_mut().take_result(&mut result);
-                core.bury(id, task);
+                core.forget(id);
                 result.expect("a finished task holds the result of its type")
             }
         };
@@ -214,7 +214,13 @@ fn abort(key: TaskId, id: Id) {
 }
 
 /// Why a task has no result: it panicked, or it was cancelled.
+///
+/// It is one pointer wide, so that it does not make the results of tasks larger.
 pub struct JoinError {
+    inner: Box<Inner>,
+}
+
+struct Inner {
     id: Id,
     reason: Reason,
 }
@@ -227,26 +233,26 @@ enum Reason {
 
 impl JoinError {
     pub(crate) fn cancelled(id: Id) -> Self {
-        Self { id, reason: Reason::Cancelled }
+        Self { inner: Box::new(Inner { id, reason: Reason::Cancelled }) }
     }
 
     pub(crate) fn panic(id: Id, payload: Payload) -> Self {
-        Self { id, reason: Reason::Panic(Mutex::new(payload)) }
+        Self { inner: Box::new(Inner { id, reason: Reason::Panic(Mutex::new(payload)) }) }
     }
 
     /// Whether the task, or the drop of its future, panicked.
     pub fn is_panic(&self) -> bool {
-        matches!(self.reason, Reason::Panic(_))
+        matches!(self.inner.reason, Reason::Panic(_))
     }
 
     /// Whether the task was aborted, or its executor dropped.
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.reason, Reason::Cancelled)
+        matches!(self.inner.reason, Reason::Cancelled)
     }
 
     /// The task's number.
     pub fn id(&self) -> Id {
-        self.id
+        self.inner.id
     }
 
     /// What the panic carried, fit for [`std::panic::resume_unwind`].
@@ -264,9 +270,9 @@ impl JoinError {
     ///
     /// When the task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, Self> {
-        match self.reason {
+        match self.inner.reason {
             Reason::Panic(payload) => Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner)),
-            reason => Err(Self { id: self.id, reason }),
+            Reason::Cancelled => Err(self),
         }
     }
 }
@@ -279,10 +285,10 @@ fn message(payload: &Payload) -> Option<String> {
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.reason {
-            Reason::Cancelled => write!(f, "task {} was cancelled", self.id),
+        match &self.inner.reason {
+            Reason::Cancelled => write!(f, "task {} was cancelled", self.inner.id),
             Reason::Panic(payload) => {
-                write!(f, "task {} panicked", self.id)?;
+                write!(f, "task {} panicked", self.inner.id)?;
                 match message(&payload.lock().unwrap_or_else(PoisonError::into_inner)) {
                     Some(text) => write!(f, ": {text}"),
                     None => Ok(()),

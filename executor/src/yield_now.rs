@@ -45,10 +45,9 @@ impl Future for YieldNow {
             return Poll::Ready(());
         }
         self.yielded = true;
-        let waker = cx.waker().clone();
         match context::current() {
-            Some(core) => core.defer(waker),
-            None => waker.wake(),
+            Some(core) => core.defer(cx.waker()),
+            None => cx.waker().wake_by_ref(),
         }
         Poll::Pending
     }
