@@ -219,7 +219,7 @@ impl Core {
     /// Drops everything, on this thread, in this executor's context. Destructors may spawn, wake and abort.
     pub(crate) fn close(&self) {
         self.closing.set(true);
-        let mail = self.mailbox.close(self.sequence.get().last());
+        let mail = self.mailbox.close();
         // A cursor, not a search from the start: no slot fills again while the executor shuts down.
         let mut number = 0;
         while number < self.tasks.borrow().slot_count() {
@@ -239,6 +239,8 @@ impl Core {
         for command in mail.commands {
             contain_quietly(|| drop(command));
         }
+        // Only now: destructors may have spawned, and their handles must be stale for the next owner of the number.
+        self.mailbox.retire(self.sequence.get().last());
         registry::release(self.id);
     }
 }

@@ -145,13 +145,16 @@ impl Executor {
                     }
                 }
             }
+            if !core.has_work() {
+                // A log layer may wake a task, so it hears of the sleep before anything is decided.
+                trace::idle();
+            }
             if core.has_work() {
                 driver.park(Some(Duration::ZERO), &mut ready);
             } else {
                 // Computed before the sleep is announced (invariant 6).
                 let timeout = core.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
                 if core.mailbox.try_park() {
-                    trace::park(timeout);
                     driver.park(timeout, &mut ready);
                     core.mailbox.end_park();
                 }

@@ -50,7 +50,7 @@
 //! - [`Executor::block_on`] inside a task panics, since it would stop the thread's other tasks, and so does another
 //!   crate's blocking call without a word. Await, [`spawn`], or use a thread.
 //! - A future is moved once, into its task's allocation; a debug build may copy a very large one through the stack.
-//! - The memory of freed slots is kept for the next burst: 56 bytes for each task that was ever alive at once.
+//! - The memory of freed slots is kept for the next burst: 48 bytes for each task that was ever alive at once.
 //! - `fork` without `exec` is not supported.
 
 #[cfg(not(target_pointer_width = "64"))]

@@ -83,16 +83,20 @@ impl<C> Mailbox<C> {
 
     /// Ends it: from now on what is posted is given back. The mail that nobody will read is returned, to be dropped
     /// without the lock.
-    pub(crate) fn close(&self, sequence: u64) -> Mail<C> {
+    pub(crate) fn close(&self) -> Mail<C> {
         let mut inbox = self.lock();
         inbox.open = false;
-        inbox.sequence = sequence;
         let unparker = inbox.unparker.take();
         let mail = mem::replace(&mut inbox.mail, Mail::new());
         self.state.store(AWAKE, Ordering::Relaxed);
         drop(inbox);
         drop(unparker);
         mail
+    }
+
+    /// The last sequence number of an owner that has closed, and gives out no more.
+    pub(crate) fn retire(&self, sequence: u64) {
+        self.lock().sequence = sequence;
     }
 
     /// Whether the owner that gave out the number `sequence` is still there.
@@ -204,7 +208,8 @@ mod tests {
         let mailbox = Mailbox::closed();
         assert_eq!(mailbox.open(), 0);
         assert_eq!(mailbox.post_command("read"), Ok(()));
-        assert_eq!(mailbox.close(41).commands, ["read"]);
+        assert_eq!(mailbox.close().commands, ["read"]);
+        mailbox.retire(41);
         mailbox.post_wake(key(1));
         assert_eq!(mailbox.post_command("too late"), Err("too late"));
         assert_eq!(mailbox.open(), 41, "the next owner goes on from there");

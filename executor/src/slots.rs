@@ -21,6 +21,10 @@ struct Entry<T> {
 }
 
 impl<T> Slots<T> {
+    /// What one entry takes in the table.
+    #[cfg(test)]
+    pub(crate) const BYTES_PER_ENTRY: usize = size_of::<Entry<T>>();
+
     /// An empty table whose keys carry `executor`.
     pub fn new(executor: ExecutorId) -> Self {
         Self { executor, entries: Vec::new(), free: Vec::new() }

@@ -247,3 +247,13 @@ impl Tasks {
         self.slots.capacity_used()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_as_small_as_the_docs_say() {
+        assert_eq!(Slots::<Slot>::BYTES_PER_ENTRY, 48);
+    }
+}

@@ -25,7 +25,6 @@ pub(crate) fn unobserved_panic(name: Option<&str>, spawned: &Location<'_>, error
 #[cfg(feature = "trace")]
 mod hot {
     use std::panic::Location;
-    use std::time::Duration;
 
     use crate::contain::contain_quietly;
     use crate::task::Id;
@@ -48,15 +47,14 @@ mod hot {
         contain_quietly(|| tracing::trace!(target: "pollywog::waker", ?task, local, "wake"));
     }
 
-    pub(crate) fn park(timeout: Option<Duration>) {
-        contain_quietly(|| tracing::trace!(target: "pollywog::executor", ?timeout, "park"));
+    pub(crate) fn idle() {
+        contain_quietly(|| tracing::trace!(target: "pollywog::executor", "park"));
     }
 }
 
 #[cfg(not(feature = "trace"))]
 mod hot {
     use std::panic::Location;
-    use std::time::Duration;
 
     use crate::task::Id;
     use crate::waker::TaskId;
@@ -82,7 +80,7 @@ mod hot {
     pub(crate) fn wake(_: TaskId, _: bool) {}
 
     #[inline(always)]
-    pub(crate) fn park(_: Option<Duration>) {}
+    pub(crate) fn idle() {}
 }
 
-pub(crate) use hot::{TaskSpan, park, wake};
+pub(crate) use hot::{TaskSpan, idle, wake};

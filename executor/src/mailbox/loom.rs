@@ -154,7 +154,7 @@ fn a_command_against_close_is_returned_exactly_once() {
             let mailbox = mailbox.clone();
             thread::spawn(move || mailbox.post_command(7).err())
         };
-        let unread = mailbox.close(1).commands;
+        let unread = mailbox.close().commands;
         let refused = poster.join().unwrap();
         assert_eq!(unread.into_iter().chain(refused).collect::<Vec<_>>(), [7]);
     });

@@ -54,7 +54,6 @@ impl Trouble {
             | Kind::HostUnreachable
             | Kind::NetworkUnreachable
             | Kind::NetworkDown
-            | Kind::PermissionDenied
             | Kind::TimedOut
             | Kind::Unsupported => Self::Connection,
             _ => Self::Listener,

@@ -19,7 +19,6 @@ pub(super) async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::new(mio::net::TcpStream::connect(addr)?);
     let waiter = Waiter::new(Direction::Write);
     poll_fn(|cx| stream.source().poll_io(cx, Direction::Write, &waiter, is_connected)).await?;
-    drop(waiter);
     Ok(stream)
 }
 

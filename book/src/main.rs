@@ -1,2 +1,0 @@
-//! book
-fn main() {}

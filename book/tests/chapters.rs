@@ -1,0 +1,128 @@
+//! A chapter is expanded, or says in which line it is wrong.
+
+use std::fs;
+use std::path::Path;
+
+use pollywog_book::{Expander, Workspace};
+use tempfile::TempDir;
+
+const SVG: &str = "<svg role=\"img\" viewBox=\"0 0 1 1\">\n<title>a</title>\n\n<desc>b</desc>\n</svg>\n";
+
+/// A workspace with one source file, one recorded output and one figure.
+fn workspace() -> (TempDir, Workspace) {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    for (path, text) in [
+        ("net/src/a.rs", "/// Says.\nfn say() {}\n\nfn other() {}\n"),
+        ("net/src/b.rs", "fn third() {}\n"),
+        ("net/src/broken.rs", "fn ("),
+        ("book/recorded/run.txt", "one\n```\ntwo\n"),
+        ("book/src/figures/a.svg", SVG),
+    ] {
+        fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+        fs::write(root.join(path), text).unwrap();
+    }
+    let workspace = Workspace::at(root);
+    (directory, workspace)
+}
+
+/// The expanded chapter and its faults.
+fn expand(content: &str) -> (String, Vec<String>) {
+    let (_directory, workspace) = workspace();
+    let mut expander = Expander::new(&workspace);
+    let text = expander.expand(Path::new("chapter.md"), content);
+    (text, expander.faults().iter().map(ToString::to_string).collect())
+}
+
+fn only_fault(content: &str) -> String {
+    let (_, faults) = expand(content);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    faults[0].clone()
+}
+
+#[test]
+fn a_listing_stands_under_a_caption_that_names_its_source() {
+    let (text, faults) = expand("Before.\n\n```rust,item\nnet/src/a.rs say\n```\n\nAfter.\n");
+    assert_eq!(faults, Vec::<String>::new());
+    let expected = "Before.\n\n<p class=\"listing\"><code>net/src/a.rs</code> · <code>say</code>, line 1</p>\n\n\
+                    ```rust\n/// Says.\nfn say() {}\n```\n\nAfter.\n";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn items_of_one_file_share_a_listing() {
+    let body = "net/src/a.rs say\nnet/src/a.rs other\nnet/src/b.rs third\n";
+    let (text, _) = expand(&format!("```rust,item,nodoc\n{body}```\n"));
+    assert_eq!(text.matches("```rust\n").count(), 2);
+    assert!(text.contains("```rust\nfn say() {}\n\nfn other() {}\n```\n"), "{text}");
+}
+
+#[test]
+fn the_lines_that_a_listing_shows_are_counted() {
+    let (_directory, workspace) = workspace();
+    let mut expander = Expander::new(&workspace);
+    expander.expand(Path::new("a.md"), "```rust,item,nodoc\nnet/src/a.rs say\n```\n");
+    let shown: Vec<usize> = expander.shown()["net/src/a.rs"].iter().copied().collect();
+    assert_eq!(shown, [2]);
+}
+
+#[test]
+fn a_listing_in_a_list_stays_in_it() {
+    let (text, _) = expand("- See:\n\n  ```rust,item\n  net/src/b.rs third\n  ```\n");
+    assert!(text.contains("\n  ```rust\n  fn third() {}\n  ```\n"), "{text}");
+}
+
+#[test]
+fn a_listing_that_names_nothing_is_a_fault_with_its_line() {
+    let fault = only_fault("One.\n\n```rust,item\nnet/src/a.rs sey\n```\n");
+    assert!(fault.starts_with("book/src/chapter.md:3: listing 'net/src/a.rs sey'"), "{fault}");
+    assert!(fault.contains("'say'"), "{fault}");
+    let fault = only_fault("```rust,item\nnet/src/none.rs say\n```\n");
+    assert!(fault.contains("net/src/none.rs"), "{fault}");
+    let fault = only_fault("```rust,item\nnet/src/broken.rs say\n```\n");
+    assert!(fault.contains("does not parse: line 1"), "{fault}");
+    assert!(only_fault("```rust,item\n```\n").contains("without a line"));
+}
+
+#[test]
+fn each_line_of_a_listing_has_its_own_fault() {
+    let (_, faults) = expand("```rust,item\nnet/src/a.rs no\nnet/src/a.rs say\nnet/src/b.rs no\n```\n");
+    assert_eq!(faults.len(), 2);
+}
+
+#[test]
+fn a_recorded_output_is_put_in_whole() {
+    let (text, _) = expand("```text,recorded run\n```\n");
+    assert_eq!(text, "````text\none\n```\ntwo\n````\n");
+    assert!(only_fault("```text,recorded none\n```\n").contains("book/recorded/none.txt"));
+    assert!(only_fault("```text,recorded run\nby hand\n```\n").contains("has a body"));
+}
+
+#[test]
+fn code_that_nothing_compiles_is_refused() {
+    assert!(only_fault("```rust\nfn f() {}\n```\n").contains("compiled files"));
+    assert!(only_fault("```\nwords\n```\n").contains("kind ''"));
+    assert!(only_fault("Words:\n\n    fn f() {}\n").contains("indented"));
+    assert!(only_fault("```toml\n[a\n```\n").contains("toml"));
+    let (text, faults) = expand("```toml\n[a]\n```\n\n```console\n$ ls\n```\n\n```text\nx\n```\n");
+    assert_eq!(faults, Vec::<String>::new());
+    assert!(text.starts_with("```toml\n[a]\n```\n"));
+}
+
+#[test]
+fn a_figure_is_drawn_into_the_page() {
+    let (text, faults) = expand("A.\n\n{{#figure figures/a.svg Two < three}}\n\nB.\n");
+    assert_eq!(faults, Vec::<String>::new());
+    assert!(text.contains("\n<figure>\n<svg role=\"img\""), "{text}");
+    assert!(text.contains("</title>\n<desc>"), "a blank line would end the HTML: {text}");
+    assert!(text.contains("<figcaption>Two &lt; three</figcaption>"), "{text}");
+    assert!(only_fault("{{#figure figures/none.svg A}}\n").contains("figures/none.svg"));
+    assert!(only_fault("{{#figure figures/a.svg}}\n").contains("no caption"));
+}
+
+#[test]
+fn mdbooks_own_directives_are_refused() {
+    assert!(only_fault("{{#include ../x.rs}}\n").contains("no directive"));
+    assert!(only_fault("{{#figure figures/a.svg A}}\nmore text\n").contains("no directive"));
+    assert!(only_fault("- {{#include ../x.rs}}\n").contains("no directive"));
+}

@@ -1,0 +1,45 @@
+//! The summary and the pages: each page stands in it, and each recorded output and figure on a page.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::check::files;
+use crate::fault::Fault;
+use crate::workspace::Workspace;
+
+/// What lies in the book's directory and that no reader would ever see. (That the summary names no page that is
+/// missing is mdBook's own check.)
+pub(super) fn check(workspace: &Workspace) -> io::Result<Vec<Fault>> {
+    let summary = fs::read_to_string(workspace.text().join("SUMMARY.md"))?;
+    let mut faults = Vec::new();
+    let mut text = String::new();
+    for path in files(&workspace.text(), Path::new(""))? {
+        let is_page = path.extension().is_some_and(|extension| extension == "md");
+        if !is_page || path == Path::new("SUMMARY.md") {
+            continue;
+        }
+        text.push_str(&fs::read_to_string(workspace.text().join(&path))?);
+        if !summary.contains(&format!("({})", path.display())) {
+            let what = "the page is not in SUMMARY.md";
+            faults.push(Fault::new(format!("book/src/{}", path.display()), what));
+        }
+    }
+    let figures = workspace.text().join("figures");
+    for path in files(&figures, Path::new(""))? {
+        if !text.contains(&format!("figures/{}", path.display())) {
+            let place = format!("book/src/figures/{}", path.display());
+            faults.push(Fault::new(place, "no page shows the figure"));
+        }
+    }
+    if workspace.recorded().is_dir() {
+        for path in files(&workspace.recorded(), Path::new(""))? {
+            let name = path.with_extension("");
+            if !text.contains(&format!("text,recorded {}", name.display())) {
+                let place = format!("book/recorded/{}", path.display());
+                faults.push(Fault::new(place, "no page shows the recorded output"));
+            }
+        }
+    }
+    Ok(faults)
+}

@@ -1,0 +1,103 @@
+//! `cargo run -p pollywog-book` builds the book; `--help` tells the rest.
+
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use mdbook_driver::errors::Result;
+use pollywog_book::{BrowserOptions, Faults, Workspace};
+
+/// Builds the book into book/out.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    /// Opens the book in the browser once it is built.
+    #[arg(long)]
+    open: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Builds the book and checks it: pages, links, headings, images, and that it loads nothing from another host.
+    Check {
+        /// Opens every page in headless Chromium too. Skipped where there is none, unless CI=true.
+        #[arg(long)]
+        browser: bool,
+        /// Leaves pictures of every page in this directory, light and dark.
+        #[arg(long, value_name = "DIR", requires = "browser")]
+        screenshots: Option<PathBuf>,
+    },
+    /// Prints how many lines of the crates the book shows, by file.
+    Coverage {
+        /// Names the items of which no line is shown.
+        #[arg(long)]
+        unshown: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let workspace = Workspace::here();
+    let result = match cli.command {
+        None => build(&workspace, cli.open),
+        Some(Command::Check { browser, screenshots }) => {
+            check(&workspace, browser.then_some(BrowserOptions { screenshots }), cli.open)
+        }
+        Some(Command::Coverage { unshown }) => coverage(&workspace, unshown),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            match error.downcast_ref::<Faults>() {
+                Some(faults) => {
+                    eprintln!("{faults}");
+                    eprintln!("the book has {} fault(s)", faults.0.len());
+                }
+                None => eprintln!("{error:#}"),
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build(workspace: &Workspace, open: bool) -> Result<()> {
+    pollywog_book::build(workspace)?;
+    let index = workspace.out().join("index.html");
+    println!("the book is in {}", index.display());
+    if open {
+        opener::open(&index)?;
+    }
+    Ok(())
+}
+
+fn check(workspace: &Workspace, browser: Option<BrowserOptions>, open: bool) -> Result<()> {
+    build(workspace, open)?;
+    let mut faults = pollywog_book::check(workspace)?;
+    if let Some(options) = browser {
+        faults.extend(pollywog_book::check_in_browser(workspace, &options)?);
+    }
+    if !faults.is_empty() {
+        return Err(Faults(faults).into());
+    }
+    println!("no fault found");
+    Ok(())
+}
+
+fn coverage(workspace: &Workspace, unshown: bool) -> Result<()> {
+    let coverage = pollywog_book::coverage(workspace)?;
+    for file in &coverage.files {
+        println!("{:>5} of {:>5}  {}", file.shown, file.lines, file.path);
+        if unshown {
+            for name in &file.unshown_items {
+                println!("                {name}");
+            }
+        }
+    }
+    let (shown, lines) = coverage.total();
+    println!("{shown:>5} of {lines:>5}  in all");
+    Ok(())
+}
