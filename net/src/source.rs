@@ -5,7 +5,8 @@
 //! - **Try first.** An operation runs before anything else; only 'would block' registers the source (edge-triggered,
 //!   both directions, once) and parks the waker. Registering an already ready descriptor delivers its edge, so
 //!   nothing is lost, and a connection that never blocks is never registered.
-//! - **Short reads.** See [`Io::SHORT_MEANS_DRAINED`].
+//! - **Short reads.** See [`Io::SHORT_MEANS_DRAINED`]. Where one comes before the registration, the next operation
+//!   registers without trying: the selector reports what the try would have found.
 //! - **Ids, not descriptors.** What is told to another thread names a slot and its generation. A late message about a
 //!   descriptor number could silence the number's next owner.
 //! - **Threads.** Each direction is registered with the reactor of the thread that polls it. A second thread that
@@ -60,10 +61,15 @@ impl Io for mio::net::TcpListener {
 pub(crate) struct Source<S: Io> {
     /// `None` only once it is taken out.
     io: Option<S>,
-    /// The key of each direction, zero while it has none. Relaxed: a key is plain data, and what it names is reached
-    /// only on its own thread.
+    /// The key of each direction; [`NONE`] while it has none, [`DRAINED`] if moreover there is nothing to try for.
+    /// Relaxed: a key is plain data, and what it names is reached only on its own thread.
     keys: [AtomicU64; 2],
 }
+
+const NONE: u64 = 0;
+
+/// No key: its slot number is one more than a table has.
+const DRAINED: u64 = u64::MAX;
 
 /// Whether an operation left something behind.
 pub(crate) enum Left<R> {
@@ -75,7 +81,7 @@ pub(crate) enum Left<R> {
 
 impl<S: Io> Source<S> {
     pub(crate) fn new(io: S) -> Self {
-        Self { io: Some(io), keys: [AtomicU64::new(0), AtomicU64::new(0)] }
+        Self { io: Some(io), keys: [AtomicU64::new(NONE), AtomicU64::new(NONE)] }
     }
 
     #[inline]
@@ -84,8 +90,13 @@ impl<S: Io> Source<S> {
     }
 
     #[inline]
+    fn state(&self, direction: Direction) -> u64 {
+        self.keys[direction as usize].load(Ordering::Relaxed)
+    }
+
+    #[inline]
     fn key(&self, direction: Direction) -> Option<Key> {
-        Key::from_u64(self.keys[direction as usize].load(Ordering::Relaxed))
+        Key::from_u64(self.state(direction)).filter(|key| key.get() != DRAINED)
     }
 
     /// Runs `operation` until it does not block, waiting in between.
@@ -102,6 +113,9 @@ impl<S: Io> Source<S> {
                     && !reactor.sources.borrow().is_ready(key, direction)
                 {
                     return self.wait(cx, &reactor, key, direction, waiter);
+                }
+                if self.state(direction) == DRAINED {
+                    return self.block(cx, direction, waiter);
                 }
                 match operation(self.io()) {
                     Ok(Left::Maybe(result)) => return Poll::Ready(Ok(result)),
@@ -173,9 +187,18 @@ impl<S: Io> Source<S> {
 
     #[inline]
     fn drained(&self, direction: Direction) {
-        if let Some((reactor, key)) = self.here(direction) {
-            reactor.sources.borrow_mut().drained(key, direction);
+        match self.here(direction) {
+            Some((reactor, key)) => reactor.sources.borrow_mut().drained(key, direction),
+            None => self.drained_before_registration(direction),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn drained_before_registration(&self, direction: Direction) {
+        // It fails where the direction is registered, with the reactor of another thread.
+        let cell = &self.keys[direction as usize];
+        let _ = cell.compare_exchange(NONE, DRAINED, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// The operation said 'would block': registers the source where it is not, and waits.
@@ -219,6 +242,7 @@ impl<S: Io> Source<S> {
 
     /// The key of `direction` at `reactor`, registering it there if need be.
     fn register(&self, reactor: &Rc<Shared>, direction: Direction) -> io::Result<Key> {
+        let expected = self.state(direction);
         let before = self.key(direction);
         if let Some(key) = before
             && key.executor() == reactor.id
@@ -230,7 +254,6 @@ impl<S: Io> Source<S> {
             Some(key) if key.executor() == reactor.id => (key, true),
             _ => (self.add(reactor, direction)?, false),
         };
-        let expected = before.map_or(0, Key::get);
         let cell = &self.keys[direction as usize];
         if cell.compare_exchange(expected, key.get(), Ordering::Relaxed, Ordering::Relaxed).is_err() {
             // Another thread polls the same direction at the same moment, and was first.

@@ -36,14 +36,20 @@ impl Leftover {
         self.is_some.load(Ordering::Relaxed)
     }
 
+    #[inline]
     fn take(&self) -> Option<Box<Rest>> {
-        if !self.is_some() {
-            return None;
-        }
+        if self.is_some() { self.take_some() } else { None }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_some(&self) -> Option<Box<Rest>> {
         self.is_some.store(false, Ordering::Relaxed);
         self.rest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    #[cold]
+    #[inline(never)]
     fn put(&self, rest: Box<Rest>) {
         if !rest.bytes.is_empty() {
             *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
