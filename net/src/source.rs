@@ -242,17 +242,16 @@ impl<S: Io> Source<S> {
 
     /// The key of `direction` at `reactor`, registering it there if need be.
     fn register(&self, reactor: &Rc<Shared>, direction: Direction) -> io::Result<Key> {
+        let is_live = |key: &Key| key.executor() == reactor.id && reactor.sources.borrow().contains(*key);
         let expected = self.state(direction);
         let before = self.key(direction);
-        if let Some(key) = before
-            && key.executor() == reactor.id
-        {
+        if let Some(key) = before.filter(is_live) {
             return Ok(key);
         }
         let other = self.key(direction.other());
-        let (key, is_shared) = match other {
-            Some(key) if key.executor() == reactor.id => (key, true),
-            _ => (self.add(reactor, direction)?, false),
+        let (key, is_shared) = match other.filter(is_live) {
+            Some(key) => (key, true),
+            None => (self.add(reactor, direction)?, false),
         };
         let cell = &self.keys[direction as usize];
         if cell.compare_exchange(expected, key.get(), Ordering::Relaxed, Ordering::Relaxed).is_err() {
@@ -262,7 +261,8 @@ impl<S: Io> Source<S> {
             }
             return Err(handed_over());
         }
-        if let Some(before) = before {
+        // A key with this reactor's number that is not live is of a runtime before this one, and gone with it.
+        if let Some(before) = before.filter(|before| before.executor() != reactor.id) {
             self.take_over(before, direction, other == Some(before));
         }
         Ok(key)

@@ -112,6 +112,11 @@ impl Sources {
         self.slots.get_mut(key).map(|entry| &mut entry.sides[direction as usize])
     }
 
+    /// Whether the key names a source of this table.
+    pub(crate) fn contains(&self, key: Key) -> bool {
+        self.slots.get(key).is_some()
+    }
+
     /// Whether an operation is worth a try. A stale key says yes: the operation will tell.
     #[inline]
     pub(crate) fn is_ready(&self, key: Key, direction: Direction) -> bool {

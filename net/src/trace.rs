@@ -20,6 +20,13 @@ pub(crate) fn accept_skipped(error: &io::Error) {
 /// What one turn of the reactor reported.
 #[cfg(feature = "trace")]
 pub(crate) fn events(events: &mio::Events) {
+    // A log layer is foreign code, and its panic must not end the loop.
+    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tell(events)));
+    told.unwrap_or_else(std::mem::forget);
+}
+
+#[cfg(feature = "trace")]
+fn tell(events: &mio::Events) {
     use pollywog_executor::driver::Key;
 
     for event in events {

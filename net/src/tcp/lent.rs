@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use pollywog_executor::budget;
+
 use super::TcpStream;
 use crate::context;
 use crate::reactor::Shared;
@@ -74,6 +76,11 @@ impl Leftover {
         self.put(rest);
         count
     }
+}
+
+/// What is left over is read without a system call, but not for nothing: a task must not stay in it for ever.
+pub(super) fn one_charge(cx: &mut Context<'_>) -> Poll<()> {
+    budget::charge(cx, |_| Poll::Ready(()))
 }
 
 fn copy(mut from: &[u8], buffers: &mut [io::IoSliceMut<'_>]) -> usize {
@@ -182,6 +189,9 @@ impl TcpStream {
             assert!(consumed <= bytes.len(), "consumed {consumed} bytes of {} that were lent", bytes.len());
             (consumed, result)
         };
+        if self.leftover().is_some() {
+            ready!(one_charge(cx));
+        }
         match self.leftover().take() {
             Some(mut rest) if !rest.needs_more => {
                 let (consumed, result) = call(&rest.bytes);

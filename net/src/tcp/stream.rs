@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use futures::io::{AsyncRead, AsyncWrite};
 
 use super::connect::connect;
-use super::lent::Leftover;
+use super::lent::{Leftover, one_charge};
 use super::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, halves, owned_halves};
 use crate::addr::{ToSocketAddrs, resolve};
 use crate::source::{Left, Source, Waiter};
@@ -244,7 +244,7 @@ fn total(buffers: &[impl std::ops::Deref<Target = [u8]>]) -> usize {
 impl AsyncRead for &TcpStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.leftover.is_some() {
-            return Poll::Ready(Ok(self.leftover.read(&mut [IoSliceMut::new(buffer)])));
+            return one_charge(cx).map(|()| Ok(self.leftover.read(&mut [IoSliceMut::new(buffer)])));
         }
         self.poll_read_raw(cx, &Waiter::shared(), buffer)
     }
@@ -255,7 +255,7 @@ impl AsyncRead for &TcpStream {
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
         if self.leftover.is_some() {
-            return Poll::Ready(Ok(self.leftover.read(buffers)));
+            return one_charge(cx).map(|()| Ok(self.leftover.read(buffers)));
         }
         let room = total(buffers);
         self.source.poll_io(cx, Reading, &Waiter::shared(), |mut io| Ok(left(io.read_vectored(buffers)?, room)))
