@@ -1,1 +1,20 @@
-//! examples
+//! What the example programs share: the frame around a program, the address it listens on, Ctrl-C, descriptor limits.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `program.rs` | [`main`]: command line, runtime, exit status; what is said on the terminal |
+//! | `serve.rs` | [`listen`] and [`until_interrupted`] |
+//! | `limits.rs` | [`allow_descriptors`], [`need_descriptors`] |
+//! | `trace.rs` | [`show_everything`]: what `tracing` tells, for people |
+
+#![forbid(unsafe_code)]
+
+mod limits;
+mod program;
+mod serve;
+mod trace;
+
+pub use self::limits::{allow_descriptors, need_descriptors};
+pub use self::program::{address, explain, main, say, warn};
+pub use self::serve::{listen, until_interrupted};
+pub use self::trace::show_everything;

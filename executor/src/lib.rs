@@ -53,6 +53,8 @@
 //! - The memory of freed slots is kept for the next burst: 48 bytes for each task that was ever alive at once.
 //! - `fork` without `exec` is not supported.
 
+#![deny(unsafe_code)]
+
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("Pollywog's ids need 64-bit pointers");
 
@@ -72,6 +74,7 @@ pub mod task;
 mod tasks;
 pub mod time;
 mod trace;
+#[allow(unsafe_code)]
 mod waker;
 mod yield_now;
 
