@@ -106,6 +106,7 @@ impl Executor {
     ///
     /// When 2^24 − 1 tasks are alive.
     #[track_caller]
+    #[inline]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,

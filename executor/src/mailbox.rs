@@ -20,6 +20,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::mem;
+use std::sync::Arc;
 use std::task::Waker;
 
 use crate::contain::contain_quietly;
@@ -42,7 +43,8 @@ pub(crate) struct Mailbox<C> {
 struct Inbox<C> {
     open: bool,
     mail: Mail<C>,
-    unparker: Option<Waker>,
+    /// Shared, so that no code of the driver's waker runs under the lock (invariant 10).
+    unparker: Option<Arc<Waker>>,
     /// The last sequence number that earlier owners of this mailbox gave out.
     sequence: u64,
 }
@@ -90,7 +92,7 @@ impl<C> Mailbox<C> {
         let mail = mem::replace(&mut inbox.mail, Mail::new());
         self.state.store(AWAKE, Ordering::Relaxed);
         drop(inbox);
-        drop(unparker);
+        contain_quietly(|| drop(unparker));
         mail
     }
 
@@ -107,8 +109,9 @@ impl<C> Mailbox<C> {
 
     /// Sets what ends the owner's sleep, or nothing where it cannot sleep.
     pub(crate) fn set_unparker(&self, unparker: Option<Waker>) {
+        let unparker = unparker.map(Arc::new);
         let old = mem::replace(&mut self.lock().unparker, unparker);
-        drop(old);
+        contain_quietly(|| drop(old));
     }
 
     /// Posts the wake of a task, from any thread.
@@ -137,7 +140,10 @@ impl<C> Mailbox<C> {
             let unparker = inbox.unparker.clone();
             drop(inbox);
             if let Some(unparker) = unparker {
-                contain_quietly(|| unparker.wake());
+                contain_quietly(|| {
+                    unparker.wake_by_ref();
+                    drop(unparker);
+                });
             }
         }
     }

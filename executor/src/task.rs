@@ -80,6 +80,7 @@ impl fmt::Debug for Id {
 /// # Ok::<(), pollywog_executor::TooManyExecutors>(())
 /// ```
 #[track_caller]
+#[inline]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
@@ -178,6 +179,7 @@ pin_project! {
 }
 
 /// Puts a future into the one allocation that its task has.
+#[inline]
 pub(crate) fn boxed<F>(future: F, location: &'static Location<'static>, span: TaskSpan) -> TaskBox
 where
     F: Future + 'static,
@@ -254,6 +256,7 @@ where
 
 impl Core {
     /// The typed half of spawning; [`spawn_boxed`](Core::spawn_boxed) is the rest.
+    #[inline]
     pub(crate) fn spawn<F>(
         &self,
         future: F,
