@@ -12,7 +12,6 @@
 //! - **Threads.** Each direction is registered with the reactor of the thread that polls it. A second thread that
 //!   polls the same direction takes it over, and a future that waited on the first gets an error.
 
-use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -115,7 +114,11 @@ impl<S: Io> Source<S> {
                     return self.wait(cx, &reactor, key, direction, waiter);
                 }
                 if self.state(direction) == DRAINED {
-                    return self.block(cx, direction, waiter);
+                    // Nothing to try for, as far as is known; what came since is reported now.
+                    match self.enter(direction, waiter) {
+                        Ok(_) => continue,
+                        Err(error) => return Poll::Ready(Err(error)),
+                    }
                 }
                 match operation(self.io()) {
                     Ok(Left::Maybe(result)) => return Poll::Ready(Ok(result)),
@@ -127,7 +130,12 @@ impl<S: Io> Source<S> {
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        return self.block(cx, direction, waiter);
+                        let (reactor, key) = match self.enter(direction, waiter) {
+                            Ok(here) => here,
+                            Err(error) => return Poll::Ready(Err(error)),
+                        };
+                        reactor.sources.borrow_mut().would_block(key, direction);
+                        return self.wait(cx, &reactor, key, direction, waiter);
                     }
                     Err(error) => return Poll::Ready(Err(error)),
                 }
@@ -142,10 +150,18 @@ impl<S: Io> Source<S> {
         direction: Direction,
         waiter: &Waiter,
     ) -> Poll<io::Result<()>> {
-        budget::charge(cx, |cx| match self.here(direction) {
-            Some((reactor, key)) if reactor.sources.borrow().is_ready(key, direction) => Poll::Ready(Ok(())),
-            Some((reactor, key)) => self.wait(cx, &reactor, key, direction, waiter),
-            None => self.block(cx, direction, waiter),
+        budget::charge(cx, |cx| {
+            // A direction that is not registered here may have been reported all the same, to the other's slot.
+            // And a key that is stale, of a runtime before this one, would count as ready for ever.
+            let here = self.here(direction).filter(|(reactor, key)| reactor.sources.borrow().contains(*key));
+            let (reactor, key) = match here.map_or_else(|| self.enter(direction, waiter), Ok) {
+                Ok(here) => here,
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+            if reactor.sources.borrow().is_ready(key, direction) {
+                return Poll::Ready(Ok(()));
+            }
+            self.wait(cx, &reactor, key, direction, waiter)
         })
     }
 
@@ -201,24 +217,20 @@ impl<S: Io> Source<S> {
         let _ = cell.compare_exchange(NONE, DRAINED, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// The operation said 'would block': registers the source where it is not, and waits.
+    /// Registers `direction` with this thread's reactor, where it is not.
     #[cold]
-    fn block<R>(&self, cx: &Context<'_>, direction: Direction, waiter: &Waiter) -> Poll<io::Result<R>> {
+    fn enter(&self, direction: Direction, waiter: &Waiter) -> io::Result<(Rc<Shared>, Key)> {
         let Some(reactor) = context::with(|reactor| reactor.cloned()) else {
-            return Poll::Ready(Err(io::Error::other(
+            return Err(io::Error::other(
                 "a socket has to wait, but no Pollywog runtime runs on this thread: poll it inside \
                  `pollywog_net::run` or `Runtime::block_on`",
-            )));
+            ));
         };
         if waiter.was_handed_over(self.key(direction)) {
-            return Poll::Ready(Err(handed_over()));
+            return Err(handed_over());
         }
-        let key = match self.register(&reactor, direction) {
-            Ok(key) => key,
-            Err(error) => return Poll::Ready(Err(error)),
-        };
-        reactor.sources.borrow_mut().would_block(key, direction);
-        self.wait(cx, &reactor, key, direction, waiter)
+        let key = self.register(&reactor, direction)?;
+        Ok((reactor, key))
     }
 
     fn wait<R>(
@@ -232,7 +244,7 @@ impl<S: Io> Source<S> {
         // Cloned and dropped with nothing borrowed: it may be foreign.
         let waker = cx.waker().clone();
         let old = reactor.sources.borrow_mut().wait(key, direction, waiter.place(), waker);
-        waiter.parked_at.set(Some(key));
+        waiter.parked_at.store(key.get(), Ordering::Relaxed);
         match old {
             Ok(old) => drop(old),
             Err(waker) => waker.wake(),
@@ -300,7 +312,11 @@ impl<S: Io> Source<S> {
                 }
             });
         } else {
-            self.remove(old, true);
+            // Where a key of this source names a reactor of that number, `old` is of one that is gone, and its
+            // namesake must go on watching.
+            let [read, write] = [Direction::Read, Direction::Write].map(|direction| self.key(direction));
+            let is_watched = read.into_iter().chain(write).any(|key| key.executor() == old.executor());
+            self.remove(old, !is_watched);
         }
     }
 
@@ -365,18 +381,19 @@ impl<S: Io> AsFd for Source<S> {
 pub(crate) struct Waiter {
     /// `None` for the one place that all `poll_*` calls of a direction share.
     direction: Option<Direction>,
-    parked_at: Cell<Option<Key>>,
+    /// The key it has waited under, zero before. Atomic only so that the futures of async methods are `Send`.
+    parked_at: AtomicU64,
 }
 
 impl Waiter {
     /// The place that all `poll_*` calls of a direction share.
     pub(crate) fn shared() -> Self {
-        Self { direction: None, parked_at: Cell::new(None) }
+        Self { direction: None, parked_at: AtomicU64::new(NONE) }
     }
 
     /// A place of its own, for a future: it is named by its address, so it must not move once it has waited.
     pub(crate) fn new(direction: Direction) -> Self {
-        Self { direction: Some(direction), parked_at: Cell::new(None) }
+        Self { direction: Some(direction), parked_at: AtomicU64::new(NONE) }
     }
 
     fn place(&self) -> Place {
@@ -386,15 +403,19 @@ impl Waiter {
         }
     }
 
+    fn parked_at(&self) -> Option<Key> {
+        Key::from_u64(self.parked_at.load(Ordering::Relaxed))
+    }
+
     /// Whether it has waited under another key than the direction has now.
     fn was_handed_over(&self, now: Option<Key>) -> bool {
-        self.parked_at.get().is_some_and(|parked_at| now != Some(parked_at))
+        self.parked_at().is_some_and(|parked_at| now != Some(parked_at))
     }
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        let (Some(direction), Some(key)) = (self.direction, self.parked_at.get()) else { return };
+        let (Some(direction), Some(key)) = (self.direction, self.parked_at()) else { return };
         if let Some(reactor) = context::owner_of(key) {
             let waker = reactor.sources.borrow_mut().leave(key, direction, self.place());
             drop(waker);

@@ -28,8 +28,31 @@ pub(super) struct Leftover {
 #[derive(Debug)]
 struct Rest {
     bytes: Vec<u8>,
+    /// Where those begin that are not consumed: many small messages are taken off without moving the others each time.
+    start: usize,
     /// The last caller consumed nothing: it needs more bytes, not the same again.
     needs_more: bool,
+}
+
+impl Rest {
+    fn new(bytes: &[u8], needs_more: bool) -> Box<Self> {
+        Box::new(Self { bytes: bytes.to_vec(), start: 0, needs_more })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.start += count;
+        self.needs_more = count == 0;
+    }
+
+    fn extend(&mut self, fresh: &[u8]) {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        self.bytes.extend_from_slice(fresh);
+    }
 }
 
 impl Leftover {
@@ -53,7 +76,7 @@ impl Leftover {
     #[cold]
     #[inline(never)]
     fn put(&self, rest: Box<Rest>) {
-        if !rest.bytes.is_empty() {
+        if !rest.bytes().is_empty() {
             *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
             self.is_some.store(true, Ordering::Relaxed);
         }
@@ -62,8 +85,9 @@ impl Leftover {
     /// Moves what there is into the buffers of an ordinary read, as far as they reach.
     pub(super) fn read(&self, buffers: &mut [io::IoSliceMut<'_>]) -> usize {
         let Some(mut rest) = self.take() else { return 0 };
-        let count = copy(&rest.bytes, buffers);
-        rest.bytes.drain(..count);
+        let count = copy(rest.bytes(), buffers);
+        rest.consume(count);
+        // An ordinary read says nothing of messages.
         rest.needs_more = false;
         self.put(rest);
         count
@@ -72,7 +96,7 @@ impl Leftover {
     /// Copies without consuming.
     pub(super) fn peek(&self, buffer: &mut [u8]) -> usize {
         let Some(rest) = self.take() else { return 0 };
-        let count = copy(&rest.bytes, &mut [io::IoSliceMut::new(buffer)]);
+        let count = copy(rest.bytes(), &mut [io::IoSliceMut::new(buffer)]);
         self.put(rest);
         count
     }
@@ -125,7 +149,7 @@ impl TcpStream {
     ///
     /// # Panics
     ///
-    /// When `borrow` says that it consumed more than it was lent.
+    /// When `borrow` says that it consumed more than it was lent. A panic of `borrow` loses what it was lent.
     ///
     /// # Cancel safety
     ///
@@ -194,9 +218,8 @@ impl TcpStream {
         }
         match self.leftover().take() {
             Some(mut rest) if !rest.needs_more => {
-                let (consumed, result) = call(&rest.bytes);
-                rest.bytes.drain(..consumed);
-                rest.needs_more = consumed == 0;
+                let (consumed, result) = call(rest.bytes());
+                rest.consume(consumed);
                 self.leftover().put(rest);
                 return Poll::Ready(Ok(Some(result)));
             }
@@ -216,18 +239,16 @@ impl TcpStream {
         let fresh = &buffer[..count];
         let rest = match self.leftover().take() {
             Some(mut rest) => {
-                rest.bytes.extend_from_slice(fresh);
-                let (consumed, result) = call(&rest.bytes);
-                rest.bytes.drain(..consumed);
-                rest.needs_more = consumed == 0;
+                rest.extend(fresh);
+                let (consumed, result) = call(rest.bytes());
+                rest.consume(consumed);
                 self.leftover().put(rest);
                 result
             }
             None => {
                 let (consumed, result) = call(fresh);
                 if consumed < count {
-                    let bytes = fresh[consumed..].to_vec();
-                    self.leftover().put(Box::new(Rest { bytes, needs_more: consumed == 0 }));
+                    self.leftover().put(Rest::new(&fresh[consumed..], consumed == 0));
                 }
                 result
             }

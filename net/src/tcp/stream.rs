@@ -24,7 +24,9 @@ use crate::sources::Direction::{self, Read as Reading, Write as Writing};
 /// `poll_*` methods keep the waker of the task that polled last, one for reading and one for writing; the async
 /// methods of this type may be awaited by any number of tasks. Dropping it closes the connection.
 ///
-/// It is `Send` and `Sync`: one thread may read and another write.
+/// It is `Send` and `Sync`: one thread may read and another write. Two threads that read (or write) at once are a
+/// mistake. A future of an async method that waits then gets an error; through the traits, which remember nothing
+/// between two calls, they take the direction from each other again and again.
 ///
 /// # Examples
 ///

@@ -1,0 +1,87 @@
+//! The frame around a program.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Reads the command line, runs `program` on a runtime, and turns its result into an exit status: 0; 1 with one line
+/// that says what went wrong; 2 with one line when the command line makes no sense.
+pub fn main<O, F>(program: impl FnOnce(O) -> F) -> ExitCode
+where
+    O: Parser,
+    F: Future<Output = io::Result<()>>,
+{
+    let options = match O::try_parse() {
+        Ok(options) => options,
+        Err(error) if !error.use_stderr() => {
+            // `--help` was asked for; whoever closed the terminal does not want it any more.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            warn(format_args!("{} (--help explains)", one_line(&error)));
+            return ExitCode::from(2);
+        }
+    };
+    match pollywog_net::run(program(options)).and_then(|result| result) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            warn(plain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Clap's message without the usage that follows it: its first paragraph, on one line.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    lines.join(" ").trim_start_matches("error: ").to_owned()
+}
+
+/// An error without the number that std appends: `Connection refused (os error 111)`.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match (error.raw_os_error(), text.rfind(" (os error ")) {
+        (Some(_), Some(end)) => text[..end].to_owned(),
+        _ => text,
+    }
+}
+
+/// `error`, after what it is about: `cannot listen on 127.0.0.1:7007: Address already in use`.
+pub fn explain(what: impl Display, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {}", plain(error)))
+}
+
+/// A line on standard output, at once. Nobody needs to read it.
+pub fn say(line: impl Display) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// A line on standard error, after the program's name.
+pub fn warn(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{}: {line}", name());
+}
+
+/// The program's name: that of its file.
+pub(crate) fn name() -> String {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let file = std::path::Path::new(&program).file_stem().unwrap_or("program".as_ref());
+    file.to_string_lossy().into_owned()
+}
+
+/// Checks the form of an address on a command line: whether it exists is found out when it is used.
+///
+/// # Errors
+///
+/// When it is not `HOST:PORT`.
+pub fn address(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        _ => Err("an address is HOST:PORT, as in 127.0.0.1:7007".to_owned()),
+    }
+}

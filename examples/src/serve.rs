@@ -1,0 +1,65 @@
+//! Listening, and stopping.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::thread;
+
+use futures::channel::oneshot;
+use futures::future::{Either, select};
+use pollywog_net::TcpListener;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::limits::{allow_descriptors, spare};
+use crate::program::{explain, say, warn};
+use crate::trace::show_warnings;
+
+/// What a server should be able to serve at once.
+const CONNECTIONS: u64 = 1_024;
+
+/// Listens on `addr`, and says so on standard output: with port 0, that is how to find out which port it is. What
+/// Pollywog warns of goes to standard error from then on.
+///
+/// # Errors
+///
+/// When the address is in use, not of this machine, or not permitted.
+pub async fn listen(addr: &str) -> io::Result<TcpListener> {
+    show_warnings();
+    let descriptors = allow_descriptors();
+    if descriptors < CONNECTIONS {
+        let connections = spare(descriptors);
+        warn(format_args!("{descriptors} descriptors are allowed: about {connections} connections (`ulimit -n`)"));
+    }
+    let listener =
+        TcpListener::bind(addr).await.map_err(|error| explain(format_args!("cannot listen on {addr}"), &error))?;
+    say(format_args!("listening on {}", listener.local_addr()?));
+    Ok(listener)
+}
+
+/// Runs `server`, which does not end by itself, until Ctrl-C (SIGINT, and SIGTERM too). A second one kills the process.
+///
+/// # Errors
+///
+/// That of the server.
+pub async fn until_interrupted(server: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    match select(pin!(server), pin!(interrupted()?)).await {
+        Either::Left((result, _)) => result,
+        Either::Right(_) => Ok(()),
+    }
+}
+
+/// The first SIGINT or SIGTERM. A thread waits for it: it sleeps in the kernel until then.
+fn interrupted() -> io::Result<impl Future> {
+    let (sender, receiver) = oneshot::channel();
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut signals = signals.forever();
+        signals.next();
+        let _ = sender.send(());
+        if let Some(signal) = signals.next() {
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    })?;
+    Ok(receiver)
+}

@@ -1,0 +1,237 @@
+//! The example `chat`: who hears what, and that nobody is held up.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, TcpStream};
+
+use pollywog_tests::program::{Program, Signal, bounded};
+use socket2::{Domain, Socket, Type};
+
+/// Somebody in the room.
+struct Guest(BufReader<TcpStream>);
+
+impl Guest {
+    /// Connects, and gives a name.
+    fn enter(chat: &Program, name: &str) -> Self {
+        let mut guest = Self::connect(chat);
+        guest.say(name);
+        let welcome = guest.hear();
+        assert!(welcome.starts_with(&format!("* welcome, {name}.")), "{welcome}");
+        guest
+    }
+
+    fn connect(chat: &Program) -> Self {
+        let mut guest = Self(BufReader::new(chat.connect()));
+        assert_eq!(guest.hear(), "* hello! What is your name?");
+        guest
+    }
+
+    fn say(&mut self, line: &str) {
+        self.send(format!("{line}\n").as_bytes());
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).unwrap();
+    }
+
+    /// The next line; fails when there is none for a while.
+    fn hear(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        assert_eq!(line.pop(), Some('\n'), "the connection ended after '{line}'");
+        line
+    }
+
+    fn hears_the_end(&mut self) {
+        assert_eq!(self.0.read_line(&mut String::new()).unwrap(), 0);
+    }
+}
+
+/// Two guests who know of each other.
+fn two(chat: &Program) -> (Guest, Guest) {
+    let mut ann = Guest::enter(chat, "ann");
+    let bob = Guest::enter(chat, "bob");
+    assert_eq!(ann.hear(), "* bob is here");
+    (ann, bob)
+}
+
+#[test]
+fn each_hears_the_other_and_not_oneself() {
+    let chat = Program::start("chat", &[]);
+    let (mut ann, mut bob) = two(&chat);
+    ann.say("hello, bob");
+    assert_eq!(bob.hear(), "ann: hello, bob");
+    bob.say("hello, ann");
+    assert_eq!(ann.hear(), "bob: hello, ann");
+}
+
+#[test]
+fn who_names_everybody() {
+    let chat = Program::start("chat", &[]);
+    let (mut ann, _bob) = two(&chat);
+    ann.say("/who");
+    assert_eq!(ann.hear(), "* in the room: ann, bob");
+}
+
+#[test]
+fn a_new_name_is_told_to_all_and_used() {
+    let chat = Program::start("chat", &[]);
+    let (mut ann, mut bob) = two(&chat);
+    ann.say("/nick anna");
+    assert_eq!(ann.hear(), "* you are anna now");
+    assert_eq!(bob.hear(), "* ann is anna now");
+    ann.say("as I said");
+    assert_eq!(bob.hear(), "anna: as I said");
+    bob.say("/who");
+    assert_eq!(bob.hear(), "* in the room: anna, bob");
+    let mut late = Guest::enter(&chat, "ann");
+    assert_eq!(ann.hear(), "* ann is here");
+    late.say("the name was free");
+    assert_eq!(ann.hear(), "ann: the name was free");
+}
+
+#[test]
+fn a_name_is_one_word_and_nobody_elses() {
+    let chat = Program::start("chat", &[]);
+    let (mut ann, _bob) = two(&chat);
+    ann.say("/nick bob");
+    assert_eq!(ann.hear(), "* that name is taken");
+    let mut late = Guest::connect(&chat);
+    late.say("ann");
+    assert_eq!(late.hear(), "* that name is taken. Another name?");
+    for name in ["", "two words", "/who", "*", "ann:", "a-name-that-is-very-much-too-long"] {
+        late.say(name);
+        assert_eq!(late.hear(), "* a name is one word of at most 24 bytes. Another name?", "{name}");
+    }
+    late.say("cleo");
+    assert_eq!(late.hear(), "* welcome, cleo. In the room: ann, bob, cleo");
+}
+
+#[test]
+fn who_leaves_is_said_goodbye_to_and_missed() {
+    let chat = Program::start("chat", &[]);
+    let (mut ann, mut bob) = two(&chat);
+    bob.say("/quit");
+    assert_eq!(bob.hear(), "* goodbye");
+    bob.hears_the_end();
+    assert_eq!(ann.hear(), "* bob has left");
+
+    let cleo = Guest::enter(&chat, "cleo");
+    assert_eq!(ann.hear(), "* cleo is here");
+    drop(cleo);
+    assert_eq!(ann.hear(), "* cleo has left");
+    ann.say("/who");
+    assert_eq!(ann.hear(), "* in the room: ann");
+}
+
+#[test]
+fn an_unknown_command_is_for_its_sender_alone() {
+    let chat = Program::start("chat", &[]);
+    let (mut ann, mut bob) = two(&chat);
+    ann.say("/dance");
+    assert_eq!(ann.hear(), "* there are /who, /nick NEW and /quit");
+    ann.say("never mind");
+    assert_eq!(bob.hear(), "ann: never mind");
+}
+
+#[test]
+fn any_bytes_are_made_readable() {
+    let chat = Program::start("chat", &[]);
+    let (mut ann, mut bob) = two(&chat);
+    ann.send(b"\xff\xfe \x1b[2J\x00bell\x07\r\n");
+    assert_eq!(bob.hear(), "ann: \u{fffd}\u{fffd} [2Jbell");
+}
+
+#[test]
+fn a_line_may_come_byte_by_byte_and_two_at_once() {
+    let chat = Program::start("chat", &[]);
+    let (mut ann, mut bob) = two(&chat);
+    ann.0.get_ref().set_nodelay(true).unwrap();
+    for byte in b"slowly\n" {
+        ann.send(&[*byte]);
+    }
+    assert_eq!(bob.hear(), "ann: slowly");
+    ann.send(b"one\ntwo\n");
+    assert_eq!((bob.hear(), bob.hear()), ("ann: one".to_owned(), "ann: two".to_owned()));
+}
+
+#[test]
+fn a_line_that_is_too_long_becomes_several() {
+    let chat = Program::start("chat", &[]);
+    let (mut ann, mut bob) = two(&chat);
+    ann.say(&"x".repeat(2_500));
+    for length in [1_024, 1_024, 452] {
+        assert_eq!(bob.hear(), format!("ann: {}", "x".repeat(length)));
+    }
+}
+
+/// Those who listen get every line, however fast it comes.
+#[test]
+fn a_burst_is_heard_in_full() {
+    let chat = Program::start("chat", &[]);
+    let (mut ann, mut bob) = two(&chat);
+    let burst: String = (0..1_000).map(|number| format!("{number}\n")).collect();
+    ann.send(burst.as_bytes());
+    for number in 0..1_000 {
+        assert_eq!(bob.hear(), format!("ann: {number}"));
+    }
+}
+
+#[test]
+fn who_never_reads_holds_nobody_up() {
+    let chat = Program::start("chat", &[]);
+    let (mut ann, mut bob) = two(&chat);
+    let mut slow = slow(&chat);
+    for guest in [&mut ann, &mut bob] {
+        assert_eq!(guest.hear(), "* slow is here");
+    }
+
+    // Far more than the buffers between the server and the guest hold. Bob hears each line before the next is said.
+    let before = memory(&chat);
+    for number in 0..10_000 {
+        let line = format!("{number:05}{}", "x".repeat(995));
+        ann.say(&line);
+        assert_eq!(bob.hear(), format!("ann: {line}"));
+    }
+    let grown = memory(&chat).saturating_sub(before);
+    // A sanitizer keeps what was freed.
+    if std::env::var_os("POLLYWOG_SANITIZER").is_none() {
+        assert!(grown < 4 << 20, "the server keeps what nobody reads: {grown} bytes more");
+    }
+
+    // Who begins to read after all is told what is missing.
+    let mut missed = None;
+    while missed.is_none() {
+        let line = slow.hear();
+        missed = line.strip_prefix("* you were too slow for ").map(str::to_owned);
+    }
+    let missed: usize = missed.unwrap().strip_suffix(" lines").unwrap().parse().unwrap();
+    assert!((1..10_000).contains(&missed), "{missed}");
+    assert!(chat.end(Signal::INT).status.success());
+}
+
+/// A guest whose system keeps little for it, and who has heard nothing yet.
+fn slow(chat: &Program) -> Guest {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4 << 10).unwrap();
+    socket.connect(&chat.addr().into()).unwrap();
+    let mut guest = Guest(BufReader::new(bounded(socket.into())));
+    guest.say("slow");
+    guest
+}
+
+/// The memory of the server, in bytes.
+fn memory(chat: &Program) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", chat.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+}
+
+#[test]
+fn who_has_no_more_to_say_is_let_go() {
+    let chat = Program::start("chat", &[]);
+    let (mut ann, mut bob) = two(&chat);
+    bob.0.get_ref().shutdown(Shutdown::Write).unwrap();
+    assert_eq!(ann.hear(), "* bob has left");
+    assert_eq!(bob.hear(), "* goodbye");
+    bob.hears_the_end();
+}

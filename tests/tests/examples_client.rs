@@ -1,0 +1,87 @@
+//! The example `client`: what it counts, and that it notices what is wrong.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+
+use pollywog_tests::limits::{in_child, limit_descriptors};
+use pollywog_tests::program::{Ended, Program, bounded, path, run};
+
+/// The number in the line that begins with `name`.
+#[track_caller]
+fn number(said: &str, name: &str) -> f64 {
+    let line = said.lines().find(|line| line.split(' ').next() == Some(name));
+    let number = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|number| number.parse().ok());
+    number.unwrap_or_else(|| panic!("no '{name}' in:\n{said}"))
+}
+
+#[test]
+fn says_how_many_requests_were_answered_and_how_fast() {
+    let echo = Program::start("echo", &[]);
+    let client = run("client", &["--addr", &echo.addr().to_string(), "--seconds", "1"]);
+    assert!(client.status.success(), "{client:?}");
+    assert!(number(&client.said, "requests") >= 50.0, "{client:?}");
+    assert!(number(&client.said, "requests/s") > 0.0, "{client:?}");
+    let latencies = ["p50", "p90", "p99", "p99.9", "max"].map(|name| number(&client.said, name));
+    assert!(latencies[0] > 0.0 && latencies.is_sorted(), "{client:?}");
+}
+
+#[test]
+fn nobody_listens() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    run("client", &["--addr", &free]).failed_with(1, &format!("client: cannot connect to {free}: Connection refused"));
+}
+
+/// A server that accepts one connection and does `serve`, while a client with one connection talks to it.
+fn against(serve: impl FnOnce(TcpStream) + Send + 'static) -> Ended {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    let server = thread::spawn(move || serve(bounded(listener.accept().unwrap().0)));
+    let ended = run("client", &["--addr", &addr, "--connections", "1", "--size", "16"]);
+    server.join().unwrap();
+    ended
+}
+
+#[test]
+fn a_wrong_byte() {
+    let client = against(|mut stream| {
+        let mut line = [0; 16];
+        stream.read_exact(&mut line).unwrap();
+        stream.write_all(&line).unwrap();
+        stream.read_exact(&mut line).unwrap();
+        line[2] ^= 1;
+        stream.write_all(&line).unwrap();
+    });
+    client.failed_with(1, "client: connection 0: the answer is not what was sent");
+    assert_eq!(client.said, "");
+}
+
+#[test]
+fn the_answer_to_an_earlier_line() {
+    let client = against(|mut stream| {
+        let mut first = [0; 16];
+        stream.read_exact(&mut first).unwrap();
+        stream.write_all(&first).unwrap();
+        stream.read_exact(&mut [0; 16]).unwrap();
+        stream.write_all(&first).unwrap();
+    });
+    client.failed_with(1, "client: connection 0: the answer is not what was sent");
+}
+
+#[test]
+fn a_connection_that_the_server_closes() {
+    let client = against(|mut stream| {
+        stream.read_exact(&mut [0; 16]).unwrap();
+        stream.write_all(&[b'.'; 7]).unwrap();
+    });
+    client.failed_with(1, "client: connection 0: the server closed it");
+}
+
+#[test]
+fn too_few_descriptors() {
+    in_child("too_few_descriptors", || {
+        path("client"); // cargo may need more
+        limit_descriptors(100);
+        run("client", &["--connections", "200"]).failed_with(1, "200 connections need as many descriptors");
+    });
+}

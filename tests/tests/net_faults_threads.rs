@@ -1,0 +1,217 @@
+//! Sockets and threads: moved, shared, and polled where no runtime is.
+
+use std::io::{self, ErrorKind, Write};
+use std::pin::pin;
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use futures::channel::oneshot;
+use futures::executor::block_on;
+use futures::{AsyncReadExt, AsyncWriteExt, poll};
+use pollywog_net::{Incoming, OwnedReadHalf, OwnedWriteHalf, Runtime, TcpListener, TcpStream};
+use pollywog_tests::net::{
+    Watchdog, alone, arrived_bytes, counted, descriptors, fill, read, rest_of, run, turns, with_peer,
+};
+
+const NO_RUNTIME: &str = "a socket has to wait, but no Pollywog runtime runs on this thread: poll it inside \
+                          `pollywog_net::run` or `Runtime::block_on`";
+const HANDED_OVER: &str = "another thread polls this direction of the socket now: let one thread read and one write";
+
+fn text<T: std::fmt::Debug>(result: io::Result<T>) -> String {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Other);
+    error.to_string()
+}
+
+#[test]
+fn a_socket_where_no_runtime_runs() {
+    let (stream, mut peer) = run(with_peer());
+    run(async { fill(&stream) });
+    let _watchdog = Watchdog::start();
+    assert_eq!(text(block_on(stream.readable())), NO_RUNTIME);
+    assert_eq!(text(block_on(read(&stream, &mut [0; 16]))), NO_RUNTIME);
+    assert_eq!(text(block_on(stream.peek(&mut [0; 16]))), NO_RUNTIME);
+    assert_eq!(text(block_on(stream.writable())), NO_RUNTIME);
+    assert_eq!(
+        text(block_on(stream.read_with(|bytes| (bytes.len(), ())))),
+        "`read_with` borrows from a Pollywog runtime: none runs here"
+    );
+    peer.write_all(b"there").unwrap();
+    arrived_bytes(&stream, 5);
+    assert_eq!(block_on(read(&stream, &mut [0; 16])).unwrap(), 5, "what need not wait works anywhere");
+    let listener = block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    assert_eq!(text(block_on(listener.accept())), NO_RUNTIME);
+    // And none of it does any harm.
+    peer.write_all(b"more").unwrap();
+    assert_eq!(run(read(&stream, &mut [0; 16])).unwrap(), 4);
+}
+
+#[test]
+fn a_socket_moved_to_another_thread_and_dropped_there() {
+    alone("a_socket_moved_to_another_thread_and_dropped_there", || {
+        let before = descriptors();
+        let watchdog = Watchdog::start();
+        let (stream, mut peer) = run(async {
+            let (stream, mut peer) = with_peer().await;
+            assert!(poll!(pin!(stream.readable())).is_pending());
+            turns(2).await;
+            let (moved, was_moved) = oneshot::channel();
+            let other = thread::spawn(move || {
+                run(async {
+                    assert!(poll!(pin!(stream.readable())).is_pending(), "it is taken over");
+                    let (reading, polls) = counted(async { read(&stream, &mut [0; 16]).await.unwrap() });
+                    moved.send(()).unwrap();
+                    assert_eq!(reading.await, 4);
+                    assert!(polls.get() <= 2);
+                    stream
+                })
+            });
+            let (waiting, polls) = counted(was_moved);
+            waiting.await.unwrap();
+            let (rest, rest_polls) = counted(async {
+                peer.write_all(b"here").unwrap();
+                turns(2).await;
+                peer
+            });
+            let peer = rest.await;
+            assert!(polls.get() <= 3 && rest_polls.get() <= 4, "{polls:?} {rest_polls:?}: no event comes here");
+            (other.join().unwrap(), peer)
+        });
+        // And once more, where nothing but the drop is left.
+        thread::spawn(move || drop(stream)).join().unwrap();
+        assert_eq!(io::Read::read(&mut peer, &mut [0; 16]).unwrap(), 0);
+        drop((peer, watchdog));
+        assert_eq!(descriptors(), before);
+    });
+}
+
+#[test]
+fn reading_on_one_thread_and_writing_on_another() {
+    const TOTAL: usize = 8 << 20;
+    let (stream, peer) = run(with_peer());
+    peer.set_nonblocking(true).unwrap();
+    let mut echo = peer.try_clone().unwrap();
+    let echoing = thread::spawn(move || {
+        peer.set_nonblocking(false).unwrap();
+        io::copy(&mut &peer, &mut echo).unwrap()
+    });
+    let (mut reader, mut writer): (OwnedReadHalf, OwnedWriteHalf) = stream.into_split();
+    let writing = thread::spawn(move || {
+        run(async {
+            for chunk in 0..TOTAL / 4096 {
+                writer.write_all(&[chunk as u8; 4096]).await.unwrap();
+            }
+        });
+        writer.forget();
+    });
+    run(async {
+        let mut buffer = [0; 4096];
+        for chunk in 0..TOTAL / 4096 {
+            reader.read_exact(&mut buffer).await.unwrap();
+            assert!(buffer.iter().all(|byte| *byte == chunk as u8), "in chunk {chunk}");
+        }
+    });
+    writing.join().unwrap();
+    drop(reader);
+    assert_eq!(echoing.join().unwrap(), TOTAL as u64);
+}
+
+/// `wait` is polled by a first thread, and then by a second. Gives what the first had to say.
+fn second_takes_over<W, F>(wait: W) -> io::Result<usize>
+where
+    W: Fn(Arc<TcpStream>) -> F + Send + Copy + 'static,
+    F: Future<Output = io::Result<usize>>,
+{
+    let _watchdog = Watchdog::start();
+    let (stream, mut peer) = run(with_peer());
+    let stream = Arc::new(stream);
+    let (parked, has_parked) = mpsc::channel();
+    let first = thread::spawn({
+        let stream = stream.clone();
+        move || {
+            run(async {
+                let (waiting, polls) = counted(wait(stream));
+                let mut waiting = pin!(waiting);
+                assert!(poll!(waiting.as_mut()).is_pending());
+                parked.send(()).unwrap();
+                let result = waiting.await;
+                assert!(polls.get() < 10, "{} polls: they take it from each other", polls.get());
+                result
+            })
+        }
+    });
+    has_parked.recv().unwrap();
+    let mine = run(async {
+        let (waiting, polls) = counted(wait(stream));
+        let mut waiting = pin!(waiting);
+        assert!(poll!(waiting.as_mut()).is_pending());
+        let first = first.join().unwrap();
+        peer.write_all(b"data").unwrap();
+        assert!(polls.get() < 10, "{} polls: they take it from each other", polls.get());
+        (first, waiting.await)
+    });
+    assert_eq!(mine.1.unwrap(), 4, "the second has it");
+    mine.0
+}
+
+#[test]
+fn two_threads_that_poll_the_same_direction() {
+    let first = second_takes_over(|stream| async move { stream.peek(&mut [0; 16]).await });
+    assert_eq!(text(first), HANDED_OVER);
+    let first = second_takes_over(|stream| async move {
+        stream.read_with(|bytes| (bytes.len(), bytes.len())).await.map(|count| count.unwrap_or(0))
+    });
+    assert_eq!(text(first), HANDED_OVER);
+}
+
+/// The read is taken over; the write of the first thread stays where it is.
+#[test]
+fn taking_over_one_direction_leaves_the_other() {
+    run(async {
+        let (stream, mut peer) = with_peer().await;
+        fill(&stream);
+        let mut buffer = [0; 16];
+        let mut writing = pin!(stream.writable());
+        let mut reading = pin!(stream.peek(&mut buffer));
+        assert!(poll!(writing.as_mut()).is_pending());
+        assert!(poll!(reading.as_mut()).is_pending());
+        thread::scope(|threads| {
+            threads.spawn(|| run(async { assert!(poll!(pin!(stream.readable())).is_pending()) }));
+        });
+        assert_eq!(text(reading.await), HANDED_OVER);
+        turns(3).await;
+        assert!(poll!(writing.as_mut()).is_pending());
+        peer.set_nonblocking(true).unwrap();
+        let mut buffer = vec![0; 1 << 16];
+        while io::Read::read(&mut peer, &mut buffer).is_ok() {
+            turns(1).await;
+        }
+        writing.await.unwrap();
+        peer.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(rest_of(&stream).await, b"", "and reading can come back");
+    });
+}
+
+#[test]
+fn auto_traits() {
+    fn send_and_sync<T: Send + Sync>() {}
+    fn send<T: Send>(_: T) {}
+
+    send_and_sync::<TcpStream>();
+    send_and_sync::<TcpListener>();
+    send_and_sync::<OwnedReadHalf>();
+    send_and_sync::<OwnedWriteHalf>();
+    send_and_sync::<Incoming<'_>>();
+    send(async {
+        let stream = TcpStream::connect("127.0.0.1:1").await?;
+        stream.writable().await
+    });
+
+    // The call is ambiguous, and does not compile, for a type that is `Send`.
+    trait NotSend<Which> {
+        fn check() {}
+    }
+    impl<T> NotSend<()> for T {}
+    impl<T: Send> NotSend<u8> for T {}
+    <Runtime as NotSend<_>>::check();
+}
