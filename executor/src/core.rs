@@ -103,6 +103,9 @@ impl Core {
 
     /// Queues those that the driver reported. One that belongs to another executor goes the way of any wake.
     pub(crate) fn schedule_all(&self, ready: &mut Vec<TaskId>) {
+        for task in ready.iter() {
+            trace::wake(*task, true);
+        }
         let mut tasks = self.tasks.borrow_mut();
         ready.retain(|task| {
             let is_ours = task.executor() == self.id;

@@ -162,8 +162,8 @@ impl Executor {
             }
             core.schedule_all(&mut ready);
             core.read_mail(&mut mail);
-            core.wake_deferred();
             core.fire_timers();
+            core.wake_deferred();
         }
     }
 }

@@ -3,16 +3,16 @@
 #[path = "../src/executor.rs"]
 mod support;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use pollywog_executor::driver::{Driver, TaskId};
-use pollywog_executor::time::{sleep, timeout};
+use pollywog_executor::time::{sleep, sleep_until, timeout};
 use pollywog_executor::{Executor, budget, spawn, task::yield_now};
 use support::{bounded, run};
 
@@ -158,6 +158,28 @@ fn a_yield_gives_way_to_every_ready_task_and_one_turn_of_the_driver() {
         }
     });
     assert_eq!(driver.count, 10);
+}
+
+#[test]
+fn a_timer_that_is_due_goes_before_those_that_have_yielded() {
+    run(async {
+        let order = Rc::new(RefCell::new(Vec::new()));
+        let (timer, yielded) = (order.clone(), order.clone());
+        let deadline = Instant::now() + Duration::from_millis(1);
+        let waiting = spawn(async move {
+            sleep_until(deadline).await;
+            timer.borrow_mut().push("timer");
+        });
+        spawn(async move {
+            while Instant::now() < deadline {}
+            yield_now().await;
+            yielded.borrow_mut().push("yield");
+        })
+        .await
+        .unwrap();
+        waiting.await.unwrap();
+        assert_eq!(*order.borrow(), ["timer", "yield"]);
+    });
 }
 
 #[test]
