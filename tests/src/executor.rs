@@ -100,10 +100,12 @@ pub fn text(payload: &(dyn Any + Send)) -> Option<&str> {
 pub struct Counter(AtomicUsize);
 
 impl Counter {
+    /// None yet.
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
+    /// How many there were.
     pub fn count(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
@@ -121,9 +123,11 @@ pub fn poll_with<F: Future + Unpin>(future: &mut F, waker: Arc<impl Wake + Send 
 }
 
 /// Runs `f` when dropped.
+#[derive(Debug)]
 pub struct OnDrop<F: FnOnce()>(Option<F>);
 
 impl<F: FnOnce()> OnDrop<F> {
+    /// Keeps `f` for then.
     pub fn new(f: F) -> Self {
         Self(Some(f))
     }
@@ -148,25 +152,30 @@ pub fn spawn_bystanders() -> impl Future<Output = ()> {
 }
 
 /// A future that leaves its waker outside and counts its polls; ready once `done` is set.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Probe {
+    /// How often it was polled.
     pub polls: Cell<usize>,
+    /// Whether the next poll is the last.
     pub done: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Probe {
+    /// One poll.
     pub fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.polls.set(self.polls.get() + 1);
         self.waker.replace(Some(cx.waker().clone()));
         if self.done.get() { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// It, as a future.
     pub fn task(self: &Rc<Self>) -> impl Future<Output = ()> + 'static {
         let probe = self.clone();
         poll_fn(move |cx| probe.poll(cx))
     }
 
+    /// The waker of the last poll.
     pub fn waker(&self) -> Waker {
         self.waker.borrow().clone().expect("it was polled")
     }

@@ -1,7 +1,6 @@
 //! What the tests in `tests/` share.
-//!
-//! `executor.rs` is included by the tests of the executor, file by file.
 
+pub mod executor;
 pub mod limits;
 pub mod net;
 pub mod program;

@@ -1,8 +1,5 @@
 //! Which executor is the current one: inside another's task, at the end of a thread, after a refused `block_on`.
 
-#[path = "../src/executor.rs"]
-mod support;
-
 use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::rc::Rc;
@@ -12,7 +9,7 @@ use std::thread;
 
 use pollywog_executor::driver::ThreadDriver;
 use pollywog_executor::{Executor, JoinHandle, spawn, task::yield_now};
-use support::{Counter, OnDrop, Probe, bounded, panic_of, poll_with, run};
+use pollywog_tests::executor::{Counter, OnDrop, Probe, bounded, panic_of, poll_with, run};
 
 #[test]
 fn nested_block_on() {

@@ -1,8 +1,5 @@
 //! A million of everything, on a small stack.
 
-#[path = "../src/executor.rs"]
-mod support;
-
 use std::cell::Cell;
 use std::env;
 use std::future::{Future, pending};
@@ -10,8 +7,8 @@ use std::rc::Rc;
 
 use pollywog_executor::driver::ThreadDriver;
 use pollywog_executor::{Executor, JoinHandle, spawn, task::yield_now};
+use pollywog_tests::executor::{OnDrop, in_a_child, on_a_stack_of, run};
 use rustix::process::{Resource, Rlimit, setrlimit};
-use support::{OnDrop, in_a_child, on_a_stack_of, run};
 
 const MILLION: usize = 1_000_000;
 const SMALL_STACK: usize = 512 << 10;

@@ -1,8 +1,5 @@
 //! Nobody keeps the thread: a task that is always ready lets timers, other threads and the driver in.
 
-#[path = "../src/executor.rs"]
-mod support;
-
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
@@ -14,7 +11,7 @@ use futures::channel::oneshot;
 use pollywog_executor::driver::{Driver, TaskId};
 use pollywog_executor::time::{sleep, sleep_until, timeout};
 use pollywog_executor::{Executor, budget, spawn, task::yield_now};
-use support::{bounded, run};
+use pollywog_tests::executor::{bounded, run};
 
 /// What a running program waits for: a timer, a task, an answer of another thread.
 async fn everything_goes_on() {

@@ -1,8 +1,5 @@
 //! Wakers of another make that panic or come back in: contained, and nothing is borrowed meanwhile.
 
-#[path = "../src/executor.rs"]
-mod support;
-
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};
 use std::mem::ManuallyDrop;
@@ -17,7 +14,7 @@ use std::time::Duration;
 use pollywog_executor::driver::{Driver, TaskId, ThreadDriver};
 use pollywog_executor::time::sleep;
 use pollywog_executor::{AbortHandle, Executor, spawn, task::yield_now};
-use support::{Counter, bounded, poll_with, run, silence_expected_panics, spawn_bystanders};
+use pollywog_tests::executor::{Counter, bounded, poll_with, run, silence_expected_panics, spawn_bystanders};
 
 /// Which function of a foreign waker misbehaves, carried in place of a pointer.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,8 +1,5 @@
 //! Handles: on which thread, after what, and how often.
 
-#[path = "../src/executor.rs"]
-mod support;
-
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn, ready};
 use std::pin::pin;
@@ -14,7 +11,7 @@ use std::thread;
 
 use pollywog_executor::driver::{MAX_EXECUTORS, ThreadDriver};
 use pollywog_executor::{AbortHandle, Executor, JoinHandle, spawn, task::yield_now};
-use support::{Counter, OnDrop, bounded, in_a_child, panic_of, poll_with, run};
+use pollywog_tests::executor::{Counter, OnDrop, bounded, in_a_child, panic_of, poll_with, run};
 
 #[test]
 fn abort_of_ones_own_handle() {

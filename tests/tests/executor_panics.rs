@@ -1,8 +1,5 @@
 //! Panics of tasks, of what they leave behind, and of the root: contained, and the rest runs on.
 
-#[path = "../src/executor.rs"]
-mod support;
-
 use std::cell::Cell;
 use std::future::{pending, poll_fn, ready};
 use std::panic;
@@ -14,7 +11,9 @@ use std::time::Duration;
 use pollywog_executor::driver::ThreadDriver;
 use pollywog_executor::time::{Sleep, sleep};
 use pollywog_executor::{Executor, spawn, task::yield_now};
-use support::{OnDrop, bounded, panic_of, run, silence_expected_panics, spawn_bystanders};
+use pollywog_tests::executor::{
+    Counter, OnDrop, bounded, panic_of, poll_with, run, silence_expected_panics, spawn_bystanders,
+};
 
 #[test]
 fn panic_in_poll() {
@@ -167,11 +166,11 @@ fn a_payload_whose_drop_panics() {
 fn a_sleep_of_a_task_that_panicked_does_not_fire() {
     silence_expected_panics();
     let seen = run(async {
-        let waker = support::Counter::new();
+        let waker = Counter::new();
         let counter = waker.clone();
         let task = spawn(async move {
             let mut timer: Sleep = sleep(Duration::from_millis(1));
-            assert!(support::poll_with(&mut timer, counter).is_pending());
+            assert!(poll_with(&mut timer, counter).is_pending());
             panic!("expected: poll");
         });
         assert!(task.await.unwrap_err().is_panic());

@@ -1,8 +1,5 @@
 //! The end of an executor: everything is freed, in its own context, and destructors may do what they like.
 
-#[path = "../src/executor.rs"]
-mod support;
-
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn, ready};
 use std::rc::Rc;
@@ -14,8 +11,8 @@ use futures::channel::oneshot;
 use pollywog_executor::driver::ThreadDriver;
 use pollywog_executor::time::sleep;
 use pollywog_executor::{Executor, JoinHandle, spawn, task::yield_now};
+use pollywog_tests::executor::{Counter, OnDrop, Probe, bounded, in_a_child, poll_with, run};
 use rustix::process::{Resource, Rlimit, setrlimit};
-use support::{Counter, OnDrop, Probe, bounded, in_a_child, poll_with, run};
 
 /// A task that holds `token` until it is dropped, and awaits `future`.
 fn hold<T: 'static>(token: &Rc<()>, future: impl Future<Output = T> + 'static) -> impl Future<Output = ()> + 'static {

@@ -1,8 +1,5 @@
 //! What comes too late, twice, or for somebody who is gone, does nothing.
 
-#[path = "../src/executor.rs"]
-mod support;
-
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
@@ -13,7 +10,7 @@ use std::thread;
 
 use pollywog_executor::driver::{self, ThreadDriver};
 use pollywog_executor::{Executor, JoinHandle, spawn, task::yield_now};
-use support::{OnDrop, Probe, in_a_child, run};
+use pollywog_tests::executor::{OnDrop, Probe, in_a_child, run};
 
 #[test]
 fn what_is_posted_to_an_executor_that_is_gone_is_dropped_unrun() {

@@ -1,8 +1,5 @@
 //! Timers: never early, whatever the deadline, the waker, or the executor that they come to.
 
-#[path = "../src/executor.rs"]
-mod support;
-
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn, ready};
 use std::pin::Pin;
@@ -16,7 +13,7 @@ use std::time::{Duration, Instant};
 use pollywog_executor::driver::ThreadDriver;
 use pollywog_executor::time::{Sleep, sleep, sleep_until, timeout, timeout_at};
 use pollywog_executor::{Executor, spawn, task::yield_now};
-use support::{Counter, OnDrop, bounded, panic_of, poll_with, run};
+use pollywog_tests::executor::{Counter, OnDrop, bounded, panic_of, poll_with, run};
 
 const SHORT: Duration = Duration::from_millis(2);
 

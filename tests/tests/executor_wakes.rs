@@ -1,8 +1,5 @@
 //! Wakes across threads: none is lost, and none does harm while an executor goes.
 
-#[path = "../src/executor.rs"]
-mod support;
-
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -15,7 +12,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use pollywog_executor::driver::{Driver, TaskId, ThreadDriver};
 use pollywog_executor::{Executor, task::yield_now};
-use support::{OnDrop, Probe, bounded, run};
+use pollywog_tests::executor::{OnDrop, Probe, bounded, run};
 
 #[test]
 fn lost_wake_across_threads() {
