@@ -20,7 +20,7 @@ use clap::Parser;
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, TryStreamExt, future, stream};
 use hdrhistogram::Histogram;
 use pollywog_examples::{address, explain, need_descriptors, say};
-use pollywog_net::{JoinError, TcpStream, spawn, time};
+use pollywog_net::{TcpStream, spawn, time};
 
 /// How many connections are opened at once.
 const BATCH: usize = 128;
@@ -75,7 +75,7 @@ async fn run(options: Options) -> io::Result<()> {
     let progress = spawn(show_progress(load.clone()));
     let asking = connections.into_iter().enumerate().map(|(number, stream)| {
         let task = spawn(ask(stream, number, load.clone()));
-        async move { task.await.unwrap_or_else(panicked).map_err(|error| lost(number, error)) }
+        async move { task.await?.map_err(|error| lost(number, error)) }
     });
     let result = time::timeout(duration + PATIENCE, future::try_join_all(asking)).await;
     let elapsed = start.elapsed();
@@ -93,10 +93,6 @@ async fn connect(addr: &str) -> io::Result<TcpStream> {
     let connecting = time::timeout(PATIENCE, TcpStream::connect(addr));
     let result = connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     result.map_err(|error| explain(format_args!("cannot connect to {addr}"), &error))
-}
-
-fn panicked(error: JoinError) -> io::Result<()> {
-    Err(io::Error::other(error))
 }
 
 fn lost(number: usize, error: io::Error) -> io::Error {

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -305,3 +306,10 @@ impl fmt::Debug for JoinError {
 }
 
 impl Error for JoinError {}
+
+impl From<JoinError> for io::Error {
+    /// So that `task.await?` works where results are those of I/O.
+    fn from(error: JoinError) -> Self {
+        Self::other(error)
+    }
+}
