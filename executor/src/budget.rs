@@ -12,14 +12,24 @@ use crate::context;
 /// Leaf operations per poll of a task, as in tokio.
 const PER_POLL: u8 = 128;
 
-#[derive(Debug, Default)]
-pub(crate) struct Budget(Cell<u8>);
+/// What a thread has on which no task runs.
+const UNLIMITED: u8 = u8::MAX;
 
-impl Budget {
-    #[inline]
-    pub(crate) fn refill(&self) {
-        self.0.set(PER_POLL);
-    }
+thread_local! {
+    /// What is left of the running task's budget. It is the thread's, not the executor's: one task runs at a time, and
+    /// each leaf operation looks here.
+    static LEFT: Cell<u8> = const { Cell::new(UNLIMITED) };
+}
+
+/// A task is about to be polled.
+#[inline]
+pub(crate) fn refill() {
+    LEFT.set(PER_POLL);
+}
+
+/// No task will be polled for a while.
+pub(crate) fn lift() {
+    LEFT.set(UNLIMITED);
 }
 
 /// Charges the running task's budget for `operation`: one unit if it is ready, none if it is pending. With nothing
@@ -46,18 +56,14 @@ impl Budget {
 /// ```
 #[inline]
 pub fn charge<T>(cx: &mut Context<'_>, operation: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-    let left = context::with(|core| core.map(|core| core.budget.0.get()));
-    if left == Some(0) {
+    if LEFT.get() == 0 {
         defer(cx);
         return Poll::Pending;
     }
     let result = operation(cx);
-    if result.is_ready() {
-        context::with(|core| {
-            if let Some(core) = core {
-                core.budget.0.set(core.budget.0.get().saturating_sub(1));
-            }
-        });
+    let left = LEFT.get();
+    if result.is_ready() && left != UNLIMITED {
+        LEFT.set(left.saturating_sub(1));
     }
     result
 }

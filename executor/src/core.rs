@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::mem;
 use std::task::{Context, Waker};
 
-use crate::budget::Budget;
+use crate::budget;
 use crate::contain::contain_quietly;
 use crate::driver::wake_all;
 use crate::key::{ExecutorId, Key, MAX_SLOTS, Sequence};
@@ -25,7 +25,6 @@ pub(crate) struct Core {
     pub(crate) mailbox: &'static Mailbox<Command>,
     pub(crate) tasks: RefCell<Tasks>,
     pub(crate) timers: RefCell<Timers>,
-    pub(crate) budget: Budget,
     /// Woken only after the driver has been looked at once: yields, and tasks whose budget is used up.
     deferred: RefCell<Deferred>,
     /// Numbers tasks and timers.
@@ -56,7 +55,6 @@ impl Core {
             mailbox,
             tasks: RefCell::new(Tasks::new(id)),
             timers: RefCell::default(),
-            budget: Budget::default(),
             deferred: RefCell::default(),
             sequence: Cell::new(Sequence::after(mailbox.open())),
             names: RefCell::default(),
@@ -126,7 +124,7 @@ impl Core {
     /// Polls a task that was taken out of its slot, or cancels it, and puts in order what comes of it.
     #[inline(never)]
     pub(crate) fn run_task(&self, key: TaskId, id: Id, mut task: TaskBox, aborted: bool) {
-        self.budget.refill();
+        budget::refill();
         if aborted {
             task.as_mut().cancel(id);
         } else {

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use crate::budget;
 use crate::context;
 use crate::core::Core;
 use crate::driver::{Driver, ExecutorId};
@@ -139,7 +140,7 @@ impl Executor {
                     None => break,
                     Some(Popped::Task { key, id, task, aborted }) => core.run_task(key, id, task, aborted),
                     Some(Popped::Root) => {
-                        core.budget.refill();
+                        budget::refill();
                         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
                             return output;
                         }
@@ -191,6 +192,7 @@ impl<'a> Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
+        budget::lift();
         self.core.mailbox.set_unparker(None);
         self.core.tasks.borrow_mut().remove_root(self.root);
     }

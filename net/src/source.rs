@@ -27,7 +27,7 @@ use pollywog_executor::driver::{self, Key, wake_all};
 
 use crate::context;
 use crate::reactor::Shared;
-use crate::sources::{Direction, POLL, Place};
+use crate::sources::{Direction, POLL, Place, Sources};
 
 /// A descriptor that can be a source.
 pub(crate) trait Io: AsFd {
@@ -70,6 +70,16 @@ const NONE: u64 = 0;
 /// No key: its slot number is one more than a table has.
 const DRAINED: u64 = u64::MAX;
 
+/// Whether an operation is worth a try.
+enum Prospect {
+    /// It may succeed, or nothing is known.
+    Try,
+    /// It would block, and an event will say when no more.
+    Wait,
+    /// It would block, but no event will say so before the source is registered.
+    Register,
+}
+
 /// Whether an operation left something behind.
 pub(crate) enum Left<R> {
     /// Perhaps: try again before waiting.
@@ -103,22 +113,19 @@ impl<S: Io> Source<S> {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        waiter: &Waiter,
+        waiter: Option<&Waiter>,
         mut operation: impl FnMut(&S) -> io::Result<Left<R>>,
     ) -> Poll<io::Result<R>> {
         budget::charge(cx, |cx| {
             loop {
-                if let Some((reactor, key)) = self.here(direction)
-                    && !reactor.sources.borrow().is_ready(key, direction)
-                {
-                    return self.wait(cx, &reactor, key, direction, waiter);
-                }
-                if self.state(direction) == DRAINED {
+                match self.prospect(direction) {
+                    Prospect::Try => {}
+                    Prospect::Wait => return self.wait(cx, direction, waiter),
                     // Nothing to try for, as far as is known; what came since is reported now.
-                    match self.enter(direction, waiter) {
-                        Ok(_) => continue,
+                    Prospect::Register => match self.enter(direction, waiter) {
+                        Ok(()) => continue,
                         Err(error) => return Poll::Ready(Err(error)),
-                    }
+                    },
                 }
                 match operation(self.io()) {
                     Ok(Left::Maybe(result)) => return Poll::Ready(Ok(result)),
@@ -130,12 +137,11 @@ impl<S: Io> Source<S> {
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        let (reactor, key) = match self.enter(direction, waiter) {
-                            Ok(here) => here,
-                            Err(error) => return Poll::Ready(Err(error)),
-                        };
-                        reactor.sources.borrow_mut().would_block(key, direction);
-                        return self.wait(cx, &reactor, key, direction, waiter);
+                        if let Err(error) = self.enter(direction, waiter) {
+                            return Poll::Ready(Err(error));
+                        }
+                        self.note(direction, Sources::would_block);
+                        return self.wait(cx, direction, waiter);
                     }
                     Err(error) => return Poll::Ready(Err(error)),
                 }
@@ -148,20 +154,17 @@ impl<S: Io> Source<S> {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        waiter: &Waiter,
+        waiter: Option<&Waiter>,
     ) -> Poll<io::Result<()>> {
         budget::charge(cx, |cx| {
             // A direction that is not registered here may have been reported all the same, to the other's slot.
-            // And a key that is stale, of a runtime before this one, would count as ready for ever.
-            let here = self.here(direction).filter(|(reactor, key)| reactor.sources.borrow().contains(*key));
-            let (reactor, key) = match here.map_or_else(|| self.enter(direction, waiter), Ok) {
-                Ok(here) => here,
-                Err(error) => return Poll::Ready(Err(error)),
-            };
-            if reactor.sources.borrow().is_ready(key, direction) {
-                return Poll::Ready(Ok(()));
+            if let Err(error) = self.enter(direction, waiter) {
+                return Poll::Ready(Err(error));
             }
-            self.wait(cx, &reactor, key, direction, waiter)
+            match self.prospect(direction) {
+                Prospect::Wait => self.wait(cx, direction, waiter),
+                Prospect::Try | Prospect::Register => Poll::Ready(Ok(())),
+            }
         })
     }
 
@@ -171,10 +174,7 @@ impl<S: Io> Source<S> {
         direction: Direction,
         operation: impl FnOnce(&S) -> io::Result<Left<R>>,
     ) -> io::Result<R> {
-        let here = self.here(direction);
-        if let Some((reactor, key)) = &here
-            && !reactor.sources.borrow().is_ready(*key, direction)
-        {
+        if let Prospect::Wait = self.prospect(direction) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         match operation(self.io()) {
@@ -186,26 +186,46 @@ impl<S: Io> Source<S> {
                 Ok(result)
             }
             Err(error) => {
-                if let (io::ErrorKind::WouldBlock, Some((reactor, key))) = (error.kind(), here) {
-                    reactor.sources.borrow_mut().would_block(key, direction);
+                if error.kind() == io::ErrorKind::WouldBlock {
+                    self.note(direction, Sources::would_block);
                 }
                 Err(error)
             }
         }
     }
 
-    /// This thread's reactor and the key, if `direction` is registered with it.
+    /// What this thread's reactor knows of `direction`.
     #[inline]
-    fn here(&self, direction: Direction) -> Option<(Rc<Shared>, Key)> {
-        let key = self.key(direction)?;
-        Some((context::owner_of(key)?, key))
+    fn prospect(&self, direction: Direction) -> Prospect {
+        match self.state(direction) {
+            NONE => Prospect::Try,
+            DRAINED => Prospect::Register,
+            key => context::with(|reactor| match (reactor, Key::from_u64(key)) {
+                (Some(reactor), Some(key)) if reactor.id == key.executor() => {
+                    if reactor.sources.borrow().is_ready(key, direction) { Prospect::Try } else { Prospect::Wait }
+                }
+                _ => Prospect::Try,
+            }),
+        }
+    }
+
+    /// Notes in this thread's table what an operation said; `false` if `direction` is not registered there.
+    #[inline]
+    fn note(&self, direction: Direction, what: impl FnOnce(&mut Sources, Key, Direction)) -> bool {
+        let Some(key) = self.key(direction) else { return false };
+        context::with(|reactor| match reactor {
+            Some(reactor) if reactor.id == key.executor() => {
+                what(&mut reactor.sources.borrow_mut(), key, direction);
+                true
+            }
+            _ => false,
+        })
     }
 
     #[inline]
     fn drained(&self, direction: Direction) {
-        match self.here(direction) {
-            Some((reactor, key)) => reactor.sources.borrow_mut().drained(key, direction),
-            None => self.drained_before_registration(direction),
+        if !self.note(direction, Sources::drained) {
+            self.drained_before_registration(direction);
         }
     }
 
@@ -219,46 +239,46 @@ impl<S: Io> Source<S> {
 
     /// Registers `direction` with this thread's reactor, where it is not.
     #[cold]
-    fn enter(&self, direction: Direction, waiter: &Waiter) -> io::Result<(Rc<Shared>, Key)> {
+    fn enter(&self, direction: Direction, waiter: Option<&Waiter>) -> io::Result<()> {
         let Some(reactor) = context::with(|reactor| reactor.cloned()) else {
             return Err(io::Error::other(
                 "a socket has to wait, but no Pollywog runtime runs on this thread: poll it inside \
                  `pollywog_net::run` or `Runtime::block_on`",
             ));
         };
-        if waiter.was_handed_over(self.key(direction)) {
+        if waiter.is_some_and(|waiter| waiter.was_handed_over(self.key(direction))) {
             return Err(handed_over());
         }
-        let key = self.register(&reactor, direction)?;
-        Ok((reactor, key))
+        self.register(&reactor, direction)
     }
 
-    fn wait<R>(
-        &self,
-        cx: &Context<'_>,
-        reactor: &Shared,
-        key: Key,
-        direction: Direction,
-        waiter: &Waiter,
-    ) -> Poll<io::Result<R>> {
+    /// Notes who waits for `direction`, which is registered here.
+    fn wait<R>(&self, cx: &Context<'_>, direction: Direction, waiter: Option<&Waiter>) -> Poll<io::Result<R>> {
         // Cloned and dropped with nothing borrowed: it may be foreign.
-        let waker = cx.waker().clone();
-        let old = reactor.sources.borrow_mut().wait(key, direction, waiter.place(), waker);
-        waiter.parked_at.store(key.get(), Ordering::Relaxed);
-        match old {
-            Ok(old) => drop(old),
-            Err(waker) => waker.wake(),
+        let mut waker = Some(cx.waker().clone());
+        let place = waiter.map_or(POLL, Waiter::place);
+        let mut old = None;
+        self.note(direction, |sources, key, direction| {
+            old = sources.wait(key, direction, place, &mut waker);
+            if let Some(waiter) = waiter {
+                waiter.parked_at.store(key.get(), Ordering::Relaxed);
+            }
+        });
+        drop(old);
+        // A key that is stale, or that another thread has just replaced: ask again.
+        if let Some(waker) = waker {
+            waker.wake();
         }
         Poll::Pending
     }
 
-    /// The key of `direction` at `reactor`, registering it there if need be.
-    fn register(&self, reactor: &Rc<Shared>, direction: Direction) -> io::Result<Key> {
+    /// Gives `direction` a key at `reactor`, registering the source there if need be.
+    fn register(&self, reactor: &Rc<Shared>, direction: Direction) -> io::Result<()> {
         let is_live = |key: &Key| key.executor() == reactor.id && reactor.sources.borrow().contains(*key);
         let expected = self.state(direction);
         let before = self.key(direction);
-        if let Some(key) = before.filter(is_live) {
-            return Ok(key);
+        if before.is_some_and(|key| is_live(&key)) {
+            return Ok(());
         }
         let other = self.key(direction.other());
         let (key, is_shared) = match other.filter(is_live) {
@@ -277,7 +297,7 @@ impl<S: Io> Source<S> {
         if let Some(before) = before.filter(|before| before.executor() != reactor.id) {
             self.take_over(before, direction, other == Some(before));
         }
-        Ok(key)
+        Ok(())
     }
 
     /// Registers both directions with the selector: one system call for the life of the connection.
@@ -376,31 +396,23 @@ impl<S: Io> AsFd for Source<S> {
     }
 }
 
-/// Where a wait stands in the list of its direction, and what takes it out when the waiting future is dropped.
+/// Where a future that waits stands in the list of its direction, and what takes it out when the future is dropped. A
+/// `poll_*` call has none: those of a direction share one place.
 #[derive(Debug)]
 pub(crate) struct Waiter {
-    /// `None` for the one place that all `poll_*` calls of a direction share.
-    direction: Option<Direction>,
+    direction: Direction,
     /// The key it has waited under, zero before. Atomic only so that the futures of async methods are `Send`.
     parked_at: AtomicU64,
 }
 
 impl Waiter {
-    /// The place that all `poll_*` calls of a direction share.
-    pub(crate) fn shared() -> Self {
-        Self { direction: None, parked_at: AtomicU64::new(NONE) }
-    }
-
-    /// A place of its own, for a future: it is named by its address, so it must not move once it has waited.
+    /// It is named by its address, so it must not move once it has waited.
     pub(crate) fn new(direction: Direction) -> Self {
-        Self { direction: Some(direction), parked_at: AtomicU64::new(NONE) }
+        Self { direction, parked_at: AtomicU64::new(NONE) }
     }
 
     fn place(&self) -> Place {
-        match self.direction {
-            Some(_) => std::ptr::from_ref(self).addr(),
-            None => POLL,
-        }
+        std::ptr::from_ref(self).addr()
     }
 
     fn parked_at(&self) -> Option<Key> {
@@ -415,9 +427,9 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        let (Some(direction), Some(key)) = (self.direction, self.parked_at()) else { return };
+        let Some(key) = self.parked_at() else { return };
         if let Some(reactor) = context::owner_of(key) {
-            let waker = reactor.sources.borrow_mut().leave(key, direction, self.place());
+            let waker = reactor.sources.borrow_mut().leave(key, self.direction, self.place());
             drop(waker);
         }
     }

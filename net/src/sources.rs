@@ -66,10 +66,27 @@ impl Readiness {
 #[derive(Default)]
 struct Side {
     readiness: Readiness,
-    /// More waiters than one are in `Sources::crowd`.
+    /// More waiters than one: the others are in the [`Crowd`].
     is_crowded: bool,
     place: Place,
     waker: Option<Waker>,
+}
+
+/// The second waiter of a direction and those after it: seldom, so not a part of every entry.
+type Crowd = HashMap<(Key, Direction), Vec<(Place, Waker)>>;
+
+impl Side {
+    #[inline]
+    fn take_waiters(&mut self, crowd: &mut Crowd, key: Key, direction: Direction, mut each: impl FnMut(Waker)) {
+        if let Some(waker) = self.waker.take() {
+            each(waker);
+        }
+        if mem::take(&mut self.is_crowded) {
+            for (_, waker) in crowd.remove(&(key, direction)).into_iter().flatten() {
+                each(waker);
+            }
+        }
+    }
 }
 
 #[derive(Default)]
@@ -80,8 +97,7 @@ struct Entry {
 pub(crate) struct Sources {
     slots: Slots<Entry>,
     pub(crate) sequence: Sequence,
-    /// The second waiter of a direction and those after it: seldom, so not a part of every entry.
-    crowd: HashMap<(Key, Direction), Vec<(Place, Waker)>>,
+    crowd: Crowd,
 }
 
 impl Sources {
@@ -141,27 +157,28 @@ impl Sources {
         }
     }
 
-    /// Stores who waits. What was there is given back, to be dropped with nothing borrowed; `Err` gives `waker` back
-    /// when the key is stale.
+    /// Stores who waits, taking `waker` unless the key is stale. What was there is given back, to be dropped with
+    /// nothing borrowed.
     pub(crate) fn wait(
         &mut self,
         key: Key,
         direction: Direction,
         place: Place,
-        waker: Waker,
-    ) -> Result<Option<Waker>, Waker> {
-        let Some(side) = self.side(key, direction) else { return Err(waker) };
+        waker: &mut Option<Waker>,
+    ) -> Option<Waker> {
+        let side = self.side(key, direction)?;
+        let waker = waker.take()?;
         if side.waker.is_none() || side.place == place {
             side.place = place;
-            return Ok(side.waker.replace(waker));
+            return side.waker.replace(waker);
         }
         side.is_crowded = true;
         let crowd = self.crowd.entry((key, direction)).or_default();
         if let Some((_, old)) = crowd.iter_mut().find(|(other, _)| *other == place) {
-            return Ok(Some(mem::replace(old, waker)));
+            return Some(mem::replace(old, waker));
         }
         crowd.push((place, waker));
-        Ok(None)
+        None
     }
 
     /// A future that waited is gone. Its waker is given back.
@@ -179,29 +196,22 @@ impl Sources {
     }
 
     /// Takes out everybody who waits for a direction.
-    pub(crate) fn take_waiters(&mut self, key: Key, direction: Direction, mut each: impl FnMut(Waker)) {
-        let Some(side) = self.side(key, direction) else { return };
-        if let Some(waker) = side.waker.take() {
-            each(waker);
-        }
-        if mem::take(&mut side.is_crowded) {
-            for (_, waker) in self.crowd.remove(&(key, direction)).into_iter().flatten() {
-                each(waker);
-            }
+    pub(crate) fn take_waiters(&mut self, key: Key, direction: Direction, each: impl FnMut(Waker)) {
+        if let Some(entry) = self.slots.get_mut(key) {
+            entry.sides[direction as usize].take_waiters(&mut self.crowd, key, direction, each);
         }
     }
 
     /// Takes in one event. A token that names nothing, or something that was there before, is ignored.
     pub(crate) fn event(&mut self, event: &Event, mut each: impl FnMut(Waker)) {
         let Some(key) = Key::from_u64(event.token().0 as u64) else { return };
+        let Some(entry) = self.slots.get_mut(key) else { return };
         for direction in [Read, Write] {
             let news = Readiness::of(event, direction);
-            if !news.any() {
-                continue;
-            }
-            if let Some(side) = self.side(key, direction) {
+            if news.any() {
+                let side = &mut entry.sides[direction as usize];
                 side.readiness.0 |= news.0;
-                self.take_waiters(key, direction, &mut each);
+                side.take_waiters(&mut self.crowd, key, direction, &mut each);
             }
         }
     }

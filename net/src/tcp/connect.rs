@@ -18,7 +18,7 @@ const EINPROGRESS: i32 = 36;
 pub(super) async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::new(mio::net::TcpStream::connect(addr)?);
     let waiter = Waiter::new(Direction::Write);
-    poll_fn(|cx| stream.source().poll_io(cx, Direction::Write, &waiter, is_connected)).await?;
+    poll_fn(|cx| stream.source().poll_io(cx, Direction::Write, Some(&waiter), is_connected)).await?;
     Ok(stream)
 }
 

@@ -231,7 +231,7 @@ impl TcpStream {
         };
         let mut lent = Lent { reactor: &reactor, buffer: Some(reactor.take_buffer()) };
         let buffer = lent.buffer.as_deref_mut().unwrap_or_default();
-        let count = match ready!(self.poll_read_raw(cx, waiter, buffer)) {
+        let count = match ready!(self.poll_read_raw(cx, Some(waiter), buffer)) {
             Ok(0) => return Poll::Ready(Ok(None)),
             Ok(count) => count,
             Err(error) => return Poll::Ready(Err(error)),

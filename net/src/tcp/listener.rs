@@ -82,7 +82,7 @@ impl TcpListener {
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let waiter = Waiter::new(Direction::Read);
         let mut backoff = Backoff::new();
-        poll_fn(|cx| self.poll_accept(cx, &waiter, &mut backoff)).await
+        poll_fn(|cx| self.poll_accept(cx, Some(&waiter), &mut backoff)).await
     }
 
     /// The connections as a stream that never ends; each item is as of [`accept`](Self::accept).
@@ -110,7 +110,7 @@ impl TcpListener {
     fn poll_accept(
         &self,
         cx: &mut Context<'_>,
-        waiter: &Waiter,
+        waiter: Option<&Waiter>,
         backoff: &mut Backoff,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         loop {
@@ -175,7 +175,7 @@ impl Stream for Incoming<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        let accepted = this.listener.poll_accept(cx, &Waiter::shared(), &mut this.backoff);
+        let accepted = this.listener.poll_accept(cx, None, &mut this.backoff);
         accepted.map(|accepted| Some(accepted.map(|(stream, _)| stream)))
     }
 }

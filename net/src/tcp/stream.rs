@@ -92,7 +92,7 @@ impl TcpStream {
     pub(super) fn poll_read_raw(
         &self,
         cx: &mut Context<'_>,
-        waiter: &Waiter,
+        waiter: Option<&Waiter>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         self.source.poll_io(cx, Reading, waiter, |mut io| {
@@ -132,7 +132,7 @@ impl TcpStream {
 
     async fn ready(&self, direction: Direction) -> io::Result<()> {
         let waiter = Waiter::new(direction);
-        poll_fn(|cx| self.source.poll_ready(cx, direction, &waiter)).await
+        poll_fn(|cx| self.source.poll_ready(cx, direction, Some(&waiter))).await
     }
 
     /// Reads what is there, and gives the number of bytes; zero is the end of the stream.
@@ -171,7 +171,7 @@ impl TcpStream {
             return Ok(self.leftover.peek(buffer));
         }
         let waiter = Waiter::new(Reading);
-        poll_fn(|cx| self.source.poll_io(cx, Reading, &waiter, |io| io.peek(buffer).map(Left::Maybe))).await
+        poll_fn(|cx| self.source.poll_io(cx, Reading, Some(&waiter), |io| io.peek(buffer).map(Left::Maybe))).await
     }
 
     /// Closes one direction or both. A reader that waits on this side then gets what stands in the queue and the end;
@@ -248,7 +248,7 @@ impl AsyncRead for &TcpStream {
         if self.leftover.is_some() {
             return one_charge(cx).map(|()| Ok(self.leftover.read(&mut [IoSliceMut::new(buffer)])));
         }
-        self.poll_read_raw(cx, &Waiter::shared(), buffer)
+        self.poll_read_raw(cx, None, buffer)
     }
 
     fn poll_read_vectored(
@@ -260,13 +260,13 @@ impl AsyncRead for &TcpStream {
             return one_charge(cx).map(|()| Ok(self.leftover.read(buffers)));
         }
         let room = total(buffers);
-        self.source.poll_io(cx, Reading, &Waiter::shared(), |mut io| Ok(left(io.read_vectored(buffers)?, room)))
+        self.source.poll_io(cx, Reading, None, |mut io| Ok(left(io.read_vectored(buffers)?, room)))
     }
 }
 
 impl AsyncWrite for &TcpStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        self.source.poll_io(cx, Writing, &Waiter::shared(), |mut io| Ok(left(io.write(buffer)?, buffer.len())))
+        self.source.poll_io(cx, Writing, None, |mut io| Ok(left(io.write(buffer)?, buffer.len())))
     }
 
     fn poll_write_vectored(
@@ -275,7 +275,7 @@ impl AsyncWrite for &TcpStream {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let room = total(buffers);
-        self.source.poll_io(cx, Writing, &Waiter::shared(), |mut io| Ok(left(io.write_vectored(buffers)?, room)))
+        self.source.poll_io(cx, Writing, None, |mut io| Ok(left(io.write_vectored(buffers)?, room)))
     }
 
     /// Ready at once: nothing is buffered here.
