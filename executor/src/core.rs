@@ -234,7 +234,9 @@ impl Core {
             number += 1;
         }
         let timers = mem::take(&mut *self.timers.borrow_mut());
-        for waker in timers.into_wakers().chain(mem::take(&mut self.deferred.borrow_mut().foreign)) {
+        // Taken out first: a temporary of the `for` would live, and borrow, to its end.
+        let deferred = mem::take(&mut *self.deferred.borrow_mut());
+        for waker in timers.into_wakers().chain(deferred.foreign) {
             contain_quietly(|| drop(waker));
         }
         for command in mail.commands {

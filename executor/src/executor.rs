@@ -134,6 +134,8 @@ impl Executor {
         let waker = running.root.waker();
         let mut mail = Mail::new();
         let mut ready = Vec::new();
+        // An abort from before this call comes before the first poll.
+        core.read_mail(&mut mail);
         loop {
             for _ in 0..self.event_interval {
                 match core.pop() {
@@ -151,15 +153,16 @@ impl Executor {
                 // A log layer may wake a task, so it hears of the sleep before anything is decided.
                 trace::idle();
             }
-            if core.has_work() {
-                driver.park(Some(Duration::ZERO), &mut ready);
-            } else {
-                // Computed before the sleep is announced (invariant 6).
-                let timeout = core.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
-                if core.mailbox.try_park() {
+            // Computed before the sleep is announced (invariant 6).
+            let sleep =
+                (!core.has_work()).then(|| core.next_deadline().map(|at| at.saturating_duration_since(Instant::now())));
+            match sleep {
+                Some(timeout) if core.mailbox.try_park() => {
                     driver.park(timeout, &mut ready);
                     core.mailbox.end_park();
                 }
+                // Mail that keeps coming must not keep the driver from its turn.
+                _ => driver.park(Some(Duration::ZERO), &mut ready),
             }
             core.schedule_all(&mut ready);
             core.read_mail(&mut mail);
@@ -194,6 +197,8 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         budget::lift();
         self.core.mailbox.set_unparker(None);
+        // A driver that panicked has left it parked.
+        self.core.mailbox.end_park();
         self.core.tasks.borrow_mut().remove_root(self.root);
     }
 }

@@ -48,8 +48,9 @@ pub struct JoinHandle<T> {
     id: Id,
     /// `None` once the result was taken.
     key: Option<TaskId>,
-    /// A result is only ever made and moved on the executor's thread, so the handle owns none.
-    _result: PhantomData<fn() -> T>,
+    /// A result is only ever made and moved on the executor's thread, so the handle owns none. Invariant in `T`, since
+    /// the result is found by its exact type.
+    _result: PhantomData<fn(T) -> T>,
 }
 
 impl<T> JoinHandle<T> {

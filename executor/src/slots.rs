@@ -93,6 +93,11 @@ impl<T> Slots<T> {
         Some(value)
     }
 
+    /// Every value, in the order of the slots.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().filter_map(|entry| entry.value.as_mut())
+    }
+
     /// The value in slot number `slot`, with its full sequence number.
     #[inline]
     pub(crate) fn at(&mut self, slot: u32) -> Option<(u64, &mut T)> {

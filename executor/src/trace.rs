@@ -26,7 +26,7 @@ pub(crate) fn unobserved_panic(name: Option<&str>, spawned: &Location<'_>, error
 mod hot {
     use std::panic::Location;
 
-    use crate::contain::contain_quietly;
+    use crate::contain::{contain, contain_quietly, discard};
     use crate::task::Id;
     use crate::waker::TaskId;
 
@@ -38,8 +38,17 @@ mod hot {
             Self(tracing::trace_span!(target: "pollywog::task", "task", %id, name, spawned = %location))
         }
 
-        pub(crate) fn enter(&self) -> tracing::span::Entered<'_> {
-            self.0.enter()
+        pub(crate) fn enter(&self) -> Entered<'_> {
+            Entered(contain(|| self.0.enter()).map_err(discard).ok())
+        }
+    }
+
+    /// Leaves the span when dropped; a log layer's panic goes no further.
+    pub(crate) struct Entered<'a>(Option<tracing::span::Entered<'a>>);
+
+    impl Drop for Entered<'_> {
+        fn drop(&mut self) {
+            contain_quietly(|| drop(self.0.take()));
         }
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 
+use pollywog_executor::driver::wake_all;
 use pollywog_executor::{Executor, JoinHandle};
 
 use crate::context;
@@ -143,6 +144,9 @@ impl Drop for Runtime {
         // Before the executor gives its number back, which is the reactor's too.
         shared.close();
         self.executor = None;
+        // Who waits in the table all the same, with a foreign waker, learns that nothing will come.
+        let waiters = shared.sources.borrow_mut().take_all_waiters();
+        wake_all(waiters);
     }
 }
 

@@ -15,8 +15,10 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use mio::event::Source as _;
@@ -199,6 +201,8 @@ impl<S: Io> Source<S> {
     fn prospect(&self, direction: Direction) -> Prospect {
         match self.state(direction) {
             NONE => Prospect::Try,
+            // Where it cannot be registered, trying is all that can be done.
+            DRAINED if context::with(|reactor| reactor.is_none()) => Prospect::Try,
             DRAINED => Prospect::Register,
             key => context::with(|reactor| match (reactor, Key::from_u64(key)) {
                 (Some(reactor), Some(key)) if reactor.id == key.executor() => {
@@ -239,6 +243,7 @@ impl<S: Io> Source<S> {
 
     /// Registers `direction` with this thread's reactor, where it is not.
     #[cold]
+    #[inline(never)]
     fn enter(&self, direction: Direction, waiter: Option<&Waiter>) -> io::Result<()> {
         let Some(reactor) = context::with(|reactor| reactor.cloned()) else {
             return Err(io::Error::other(
@@ -246,7 +251,9 @@ impl<S: Io> Source<S> {
                  `pollywog_net::run` or `Runtime::block_on`",
             ));
         };
-        if waiter.is_some_and(|waiter| waiter.was_handed_over(self.key(direction))) {
+        // A key of this thread's is one of its own other waits, after the runtime before it is gone.
+        let elsewhere = self.key(direction).filter(|key| key.executor() != reactor.id);
+        if waiter.is_some_and(|waiter| waiter.was_handed_over(elsewhere)) {
             return Err(handed_over());
         }
         self.register(&reactor, direction)
@@ -256,13 +263,10 @@ impl<S: Io> Source<S> {
     fn wait<R>(&self, cx: &Context<'_>, direction: Direction, waiter: Option<&Waiter>) -> Poll<io::Result<R>> {
         // Cloned and dropped with nothing borrowed: it may be foreign.
         let mut waker = Some(cx.waker().clone());
-        let place = waiter.map_or(POLL, Waiter::place);
         let mut old = None;
         self.note(direction, |sources, key, direction| {
+            let place = waiter.map_or(POLL, |waiter| waiter.park(key, sources));
             old = sources.wait(key, direction, place, &mut waker);
-            if let Some(waiter) = waiter {
-                waiter.parked_at.store(key.get(), Ordering::Relaxed);
-            }
         });
         drop(old);
         // A key that is stale, or that another thread has just replaced: ask again.
@@ -275,12 +279,21 @@ impl<S: Io> Source<S> {
     /// Gives `direction` a key at `reactor`, registering the source there if need be.
     fn register(&self, reactor: &Rc<Shared>, direction: Direction) -> io::Result<()> {
         let is_live = |key: &Key| key.executor() == reactor.id && reactor.sources.borrow().contains(*key);
+        // From here to the end of `take_over` a source is in the hands of one thread: what is read of the other
+        // direction holds, and nobody adds a descriptor that is about to be taken out.
+        let _registering = registering(self);
         let expected = self.state(direction);
         let before = self.key(direction);
         if before.is_some_and(|key| is_live(&key)) {
             return Ok(());
         }
-        let other = self.key(direction.other());
+        let mut other = self.key(direction.other());
+        if let Some(stale) = other.filter(|key| key.executor() == reactor.id && !is_live(key)) {
+            // Of a runtime before this one, which had its number. It goes, so that no source has two keys of a number.
+            let cell = &self.keys[direction.other() as usize];
+            let _ = cell.compare_exchange(stale.get(), NONE, Ordering::Relaxed, Ordering::Relaxed);
+            other = None;
+        }
         let (key, is_shared) = match other.filter(is_live) {
             Some(key) => (key, true),
             None => (self.add(reactor, direction)?, false),
@@ -366,6 +379,14 @@ impl<S: Io> Source<S> {
     }
 }
 
+/// Registering is cold, but goes on at all threads: the locks are many, chosen by the source's address. No foreign code
+/// runs under them but the unparker of a reactor that is told to forget a slot.
+fn registering<S: Io>(source: &Source<S>) -> MutexGuard<'static, ()> {
+    static LOCKS: [Mutex<()>; 64] = [const { Mutex::new(()) }; 64];
+    let lock = &LOCKS[(ptr::from_ref(source).addr() / size_of::<Source<S>>()) % LOCKS.len()];
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Frees a slot of this thread's reactor. Who still waits there is woken, to find out.
 fn free(reactor: &Shared, key: Key) {
     let wakers = reactor.sources.borrow_mut().remove(key);
@@ -403,16 +424,22 @@ pub(crate) struct Waiter {
     direction: Direction,
     /// The key it has waited under, zero before. Atomic only so that the futures of async methods are `Send`.
     parked_at: AtomicU64,
+    /// Its place there.
+    place: AtomicU64,
 }
 
 impl Waiter {
-    /// It is named by its address, so it must not move once it has waited.
     pub(crate) fn new(direction: Direction) -> Self {
-        Self { direction, parked_at: AtomicU64::new(NONE) }
+        Self { direction, parked_at: AtomicU64::new(NONE), place: AtomicU64::new(POLL) }
     }
 
-    fn place(&self) -> Place {
-        std::ptr::from_ref(self).addr()
+    /// Its place under `key`: a number that does not come again, so that a late message takes out nobody else.
+    fn park(&self, key: Key, sources: &mut Sources) -> Place {
+        if self.parked_at() != Some(key) {
+            self.parked_at.store(key.get(), Ordering::Relaxed);
+            self.place.store(sources.next_place(), Ordering::Relaxed);
+        }
+        self.place.load(Ordering::Relaxed)
     }
 
     fn parked_at(&self) -> Option<Key> {
@@ -421,16 +448,23 @@ impl Waiter {
 
     /// Whether it has waited under another key than the direction has now.
     fn was_handed_over(&self, now: Option<Key>) -> bool {
-        self.parked_at().is_some_and(|parked_at| now != Some(parked_at))
+        now.is_some_and(|now| self.parked_at().is_some_and(|parked_at| now != parked_at))
     }
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
         let Some(key) = self.parked_at() else { return };
-        if let Some(reactor) = context::owner_of(key) {
-            let waker = reactor.sources.borrow_mut().leave(key, self.direction, self.place());
-            drop(waker);
+        let (direction, place) = (self.direction, self.place.load(Ordering::Relaxed));
+        let leave = move || {
+            if let Some(reactor) = context::owner_of(key) {
+                let waker = reactor.sources.borrow_mut().leave(key, direction, place);
+                drop(waker);
+            }
+        };
+        match context::owner_of(key) {
+            Some(_) => leave(),
+            None => driver::post(key.executor(), leave),
         }
     }
 }

@@ -26,8 +26,8 @@ impl Direction {
 }
 
 /// Which of the waiters of a direction: the `poll_*` methods share one place and the latest waker wins, a future that
-/// waits has one of its own, named by its address.
-pub(crate) type Place = usize;
+/// waits has one of its own, whose number does not come again.
+pub(crate) type Place = u64;
 
 /// The place of the `poll_*` methods.
 pub(crate) const POLL: Place = 0;
@@ -98,11 +98,12 @@ pub(crate) struct Sources {
     slots: Slots<Entry>,
     pub(crate) sequence: Sequence,
     crowd: Crowd,
+    places: Place,
 }
 
 impl Sources {
     pub(crate) fn new(executor: ExecutorId, sequence: Sequence) -> Self {
-        Self { slots: Slots::new(executor), sequence, crowd: HashMap::new() }
+        Self { slots: Slots::new(executor), sequence, crowd: HashMap::new(), places: POLL }
     }
 
     /// A new entry: `blocked` has just said 'would block', the other direction may be tried.
@@ -157,6 +158,12 @@ impl Sources {
         }
     }
 
+    /// A place that nobody had.
+    pub(crate) fn next_place(&mut self) -> Place {
+        self.places += 1;
+        self.places
+    }
+
     /// Stores who waits, taking `waker` unless the key is stale. What was there is given back, to be dropped with
     /// nothing borrowed.
     pub(crate) fn wait(
@@ -166,18 +173,21 @@ impl Sources {
         place: Place,
         waker: &mut Option<Waker>,
     ) -> Option<Waker> {
-        let side = self.side(key, direction)?;
+        let side = &mut self.slots.get_mut(key)?.sides[direction as usize];
         let waker = waker.take()?;
+        // Before the first place, which may be free again: nobody stands in two.
+        if side.is_crowded
+            && let Some(crowd) = self.crowd.get_mut(&(key, direction))
+            && let Some((_, old)) = crowd.iter_mut().find(|(other, _)| *other == place)
+        {
+            return Some(mem::replace(old, waker));
+        }
         if side.waker.is_none() || side.place == place {
             side.place = place;
             return side.waker.replace(waker);
         }
         side.is_crowded = true;
-        let crowd = self.crowd.entry((key, direction)).or_default();
-        if let Some((_, old)) = crowd.iter_mut().find(|(other, _)| *other == place) {
-            return Some(mem::replace(old, waker));
-        }
-        crowd.push((place, waker));
+        self.crowd.entry((key, direction)).or_default().push((place, waker));
         None
     }
 
@@ -200,6 +210,16 @@ impl Sources {
         if let Some(entry) = self.slots.get_mut(key) {
             entry.sides[direction as usize].take_waiters(&mut self.crowd, key, direction, each);
         }
+    }
+
+    /// Takes out everybody, at the end of the runtime.
+    pub(crate) fn take_all_waiters(&mut self) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        for entry in self.slots.values_mut() {
+            wakers.extend(entry.sides.iter_mut().filter_map(|side| side.waker.take()));
+        }
+        wakers.extend(self.crowd.drain().flat_map(|(_, crowd)| crowd).map(|(_, waker)| waker));
+        wakers
     }
 
     /// Takes in one event. A token that names nothing, or something that was there before, is ignored.

@@ -19,6 +19,11 @@ mod errno {
     pub(super) const ENOBUFS: i32 = 105;
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) const EPROTO: i32 = 71;
+    /// ENONET, ENOPROTOOPT, EOPNOTSUPP, EHOSTDOWN: accept(2) has them retried, too.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) const PENDING: [i32; 4] = [64, 92, 95, 112];
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) const PENDING: [i32; 0] = [];
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     pub(super) const ENOBUFS: i32 = 55;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -45,6 +50,7 @@ impl Trouble {
         match error.raw_os_error() {
             Some(errno::EMFILE | errno::ENFILE | errno::ENOBUFS) => return Self::Resources,
             Some(errno::EPROTO) => return Self::Connection,
+            Some(error) if errno::PENDING.contains(&error) => return Self::Connection,
             _ => {}
         }
         match error.kind() {
@@ -54,8 +60,7 @@ impl Trouble {
             | Kind::HostUnreachable
             | Kind::NetworkUnreachable
             | Kind::NetworkDown
-            | Kind::TimedOut
-            | Kind::Unsupported => Self::Connection,
+            | Kind::TimedOut => Self::Connection,
             _ => Self::Listener,
         }
     }
@@ -108,8 +113,9 @@ mod tests {
             (errno::ENOBUFS, Trouble::Resources),
             (12, Trouble::Resources), // ENOMEM
             (errno::EPROTO, Trouble::Connection),
-            (9, Trouble::Listener),  // EBADF
-            (22, Trouble::Listener), // EINVAL
+            (113, Trouble::Connection), // EHOSTUNREACH
+            (9, Trouble::Listener),     // EBADF
+            (22, Trouble::Listener),    // EINVAL
         ] {
             assert_eq!(Trouble::of(&io::Error::from_raw_os_error(errno)), trouble, "errno {errno}");
         }

@@ -123,6 +123,10 @@ impl TcpListener {
                 }
                 Err(error) => match Trouble::of(&error) {
                     Trouble::Connection => trace::accept_skipped(&error),
+                    // Without a runtime there is no timer to wait on.
+                    Trouble::Resources if crate::context::with(|reactor| reactor.is_none()) => {
+                        return Poll::Ready(Err(error));
+                    }
                     Trouble::Resources => trace::accept_paused(&error, backoff.start()),
                     Trouble::Listener => return Poll::Ready(Err(error)),
                 },

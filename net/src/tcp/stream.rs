@@ -16,7 +16,7 @@ use super::lent::{Leftover, one_charge};
 use super::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, halves, owned_halves};
 use crate::addr::{ToSocketAddrs, resolve};
 use crate::source::{Left, Source, Waiter};
-use crate::sources::Direction::{self, Read as Reading, Write as Writing};
+use crate::sources::Direction::{Read as Reading, Write as Writing};
 
 /// A TCP connection.
 ///
@@ -111,10 +111,13 @@ impl TcpStream {
     ///
     /// Nothing is lost: readiness stays until a read finds nothing.
     pub async fn readable(&self) -> io::Result<()> {
-        if self.leftover.is_some() {
-            return Ok(());
-        }
-        self.ready(Reading).await
+        let waiter = Waiter::new(Reading);
+        // Each time: what another task's `read_with` leaves can come while this waits.
+        poll_fn(|cx| match self.leftover.is_some() {
+            true => one_charge(cx).map(Ok),
+            false => self.source.poll_ready(cx, Reading, Some(&waiter)),
+        })
+        .await
     }
 
     /// Waits until something can be written, or writing would fail. It can be wrong: the write tells.
@@ -127,12 +130,8 @@ impl TcpStream {
     ///
     /// Nothing is lost: readiness stays until a write finds no room.
     pub async fn writable(&self) -> io::Result<()> {
-        self.ready(Writing).await
-    }
-
-    async fn ready(&self, direction: Direction) -> io::Result<()> {
-        let waiter = Waiter::new(direction);
-        poll_fn(|cx| self.source.poll_ready(cx, direction, Some(&waiter))).await
+        let waiter = Waiter::new(Writing);
+        poll_fn(|cx| self.source.poll_ready(cx, Writing, Some(&waiter))).await
     }
 
     /// Reads what is there, and gives the number of bytes; zero is the end of the stream.
@@ -167,11 +166,20 @@ impl TcpStream {
     ///
     /// Nothing is lost.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.leftover.is_some() {
-            return Ok(self.leftover.peek(buffer));
-        }
         let waiter = Waiter::new(Reading);
-        poll_fn(|cx| self.source.poll_io(cx, Reading, Some(&waiter), |io| io.peek(buffer).map(Left::Maybe))).await
+        poll_fn(|cx| {
+            if !self.leftover.is_some() {
+                return self.source.poll_io(cx, Reading, Some(&waiter), |io| io.peek(buffer).map(Left::Maybe));
+            }
+            one_charge(cx).map(|()| {
+                let count = self.leftover.peek(buffer);
+                // What came since stands behind it.
+                let room = &mut buffer[count..];
+                let more = if room.is_empty() { 0 } else { self.source.io().peek(room).unwrap_or(0) };
+                Ok(count + more)
+            })
+        })
+        .await
     }
 
     /// Closes one direction or both. A reader that waits on this side then gets what stands in the queue and the end;
@@ -239,8 +247,10 @@ fn left(count: usize, room: usize) -> Left<usize> {
     if 0 < count && count < room { Left::Nothing(count) } else { Left::Maybe(count) }
 }
 
+/// The room in the buffers that the kernel is offered: std passes on no more than `IOV_MAX` of them.
 fn total(buffers: &[impl std::ops::Deref<Target = [u8]>]) -> usize {
-    buffers.iter().map(|buffer| buffer.len()).sum()
+    const IOV_MAX: usize = 1024;
+    buffers.iter().take(IOV_MAX).map(|buffer| buffer.len()).sum()
 }
 
 impl AsyncRead for &TcpStream {
