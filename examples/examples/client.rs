@@ -92,6 +92,8 @@ async fn run(options: Options) -> io::Result<()> {
 async fn connect(addr: &str) -> io::Result<TcpStream> {
     let connecting = time::timeout(PATIENCE, TcpStream::connect(addr));
     let result = connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    // A line that takes several packets is not to wait for the answer to the first of them.
+    let result = result.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
     result.map_err(|error| explain(format_args!("cannot connect to {addr}"), &error))
 }
 

@@ -1,4 +1,8 @@
 //! One task: a future, then its result, in one allocation.
+//!
+//! Invariant 8: the future is dropped, on its owner's thread, before its result can be seen; a panicking drop becomes
+//! the task's [`JoinError`]. The one exception is a task spawned while its executor shuts down: its handle says
+//! 'cancelled' at once, and the future is dropped when the destructor that spawned it has returned.
 
 use std::any::Any;
 use std::fmt;

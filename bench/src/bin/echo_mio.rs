@@ -58,6 +58,7 @@ fn main() -> io::Result<()> {
         for event in &events {
             if event.token() == LISTENER {
                 while let Ok((mut stream, _)) = listener.accept() {
+                    stream.set_nodelay(true)?;
                     let place = free.pop().unwrap_or_else(|| {
                         connections.push(None);
                         connections.len() - 1

@@ -10,6 +10,7 @@ fn main() -> std::io::Result<()> {
         listening_on(listener.local_addr()?);
         loop {
             let (mut stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
             monoio::spawn(async move {
                 let mut buffer = Vec::with_capacity(BUFFER);
                 loop {

@@ -10,6 +10,7 @@ fn main() -> std::io::Result<()> {
         listening_on(listener.local_addr()?);
         loop {
             let (mut stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
             spawn(async move {
                 let mut buffer = [0; BUFFER];
                 while let Ok(count @ 1..) = stream.read(&mut buffer).await {

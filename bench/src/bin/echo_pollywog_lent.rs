@@ -26,7 +26,9 @@ fn main() -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         listening_on(listener.local_addr()?);
         loop {
-            spawn(echo(listener.accept().await?.0));
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            spawn(echo(stream));
         }
     })?
 }

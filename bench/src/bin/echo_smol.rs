@@ -11,6 +11,7 @@ fn main() -> std::io::Result<()> {
         listening_on(listener.local_addr()?);
         loop {
             let (mut stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
             local
                 .spawn(async move {
                     let mut buffer = [0; BUFFER];
