@@ -134,6 +134,7 @@ impl Executor {
         let waker = running.root.waker();
         let mut mail = Mail::new();
         let mut ready = Vec::new();
+        let mut told = false;
         // An abort from before this call comes before the first poll.
         core.read_mail(&mut mail);
         loop {
@@ -149,9 +150,10 @@ impl Executor {
                     }
                 }
             }
-            if !core.has_work() {
-                // A log layer may wake a task, so it hears of the sleep before anything is decided.
+            if !core.has_work() && !told {
+                // A log layer may wake a task, so it hears of the sleep before anything is decided, and once.
                 trace::idle();
+                told = true;
             }
             // Computed before the sleep is announced (invariant 6).
             let sleep =
@@ -160,6 +162,7 @@ impl Executor {
                 Some(timeout) if core.mailbox.try_park() => {
                     driver.park(timeout, &mut ready);
                     core.mailbox.end_park();
+                    told = false;
                 }
                 // Mail that keeps coming must not keep the driver from its turn.
                 _ => driver.park(Some(Duration::ZERO), &mut ready),

@@ -236,6 +236,9 @@ fn row<P: Peer>(row: usize) -> f64 {
     result.get()
 }
 
+/// A peer's name, and what measures a row of it.
+type Row = (&'static str, fn(usize) -> f64);
+
 const ROWS: [&str; 5] = [
     "spawn + join, 1,000 alive (ns)",
     "yield, 1,000 tasks in turn (ns)",
@@ -247,7 +250,7 @@ const ROWS: [&str; 5] = [
 fn main() {
     // One row of one peer, for a profiler: `tasks ROW PEER`.
     let arguments: Vec<usize> = std::env::args().skip(1).map_while(|argument| argument.parse().ok()).collect();
-    let peers: [(&str, fn(usize) -> f64); 4] = [
+    let peers: [Row; 4] = [
         (Pollywog::NAME, row::<Pollywog>),
         (Tokio::NAME, row::<Tokio>),
         (Smol::NAME, row::<Smol>),
