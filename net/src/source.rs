@@ -345,11 +345,7 @@ impl<S: Io> Source<S> {
                 }
             });
         } else {
-            // Where a key of this source names a reactor of that number, `old` is of one that is gone, and its
-            // namesake must go on watching.
-            let [read, write] = [Direction::Read, Direction::Write].map(|direction| self.key(direction));
-            let is_watched = read.into_iter().chain(write).any(|key| key.executor() == old.executor());
-            self.remove(old, !is_watched);
+            self.remove(old, true);
         }
     }
 
