@@ -279,7 +279,7 @@ impl<S: Io> Source<S> {
     /// Gives `direction` a key at `reactor`, registering the source there if need be.
     fn register(&self, reactor: &Rc<Shared>, direction: Direction) -> io::Result<()> {
         let is_live = |key: &Key| key.executor() == reactor.id && reactor.sources.borrow().contains(*key);
-        // From here to the end of `take_over` a source is in the hands of one thread: what is read of the other
+        // From here on a source is in the hands of one thread: what is read of the other
         // direction holds, and nobody adds a descriptor that is about to be taken out.
         let _registering = registering(self);
         let expected = self.state(direction);
@@ -287,12 +287,11 @@ impl<S: Io> Source<S> {
         if before.is_some_and(|key| is_live(&key)) {
             return Ok(());
         }
-        let mut other = self.key(direction.other());
+        let other = self.key(direction.other());
         if let Some(stale) = other.filter(|key| key.executor() == reactor.id && !is_live(key)) {
             // Of a runtime before this one, which had its number. It goes, so that no source has two keys of a number.
             let cell = &self.keys[direction.other() as usize];
             let _ = cell.compare_exchange(stale.get(), NONE, Ordering::Relaxed, Ordering::Relaxed);
-            other = None;
         }
         let (key, is_shared) = match other.filter(is_live) {
             Some(key) => (key, true),
@@ -308,7 +307,8 @@ impl<S: Io> Source<S> {
         }
         // A key with this reactor's number that is not live is of a runtime before this one, and gone with it.
         if let Some(before) = before.filter(|before| before.executor() != reactor.id) {
-            self.take_over(before, direction, other == Some(before));
+            // The other direction may be registered under the same key: who waits there is woken, and registers anew.
+            self.remove(before, true);
         }
         Ok(())
     }
@@ -330,23 +330,6 @@ impl<S: Io> Source<S> {
             return Err(error);
         }
         Ok(key)
-    }
-
-    /// Another thread's reactor watches `direction` from now on. The old one forgets it, unless the other direction
-    /// is still registered there.
-    #[cold]
-    fn take_over(&self, old: Key, direction: Direction, other_stays: bool) {
-        if other_stays {
-            driver::post(old.executor(), move || {
-                if let Some(reactor) = context::owner_of(old) {
-                    let mut wakers = Vec::new();
-                    reactor.sources.borrow_mut().take_waiters(old, direction, |waker| wakers.push(waker));
-                    wake_all(wakers);
-                }
-            });
-        } else {
-            self.remove(old, true);
-        }
     }
 
     /// Frees a slot, wherever it is. `deregister` where the descriptor lives on: it is done here, by who holds the

@@ -1,6 +1,7 @@
 //! Edges of registration and waiting: many slices, what is left over, waits that move, errors of accept.
 
 use std::future::Future;
+use std::hint;
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::{Pin, pin};
@@ -224,7 +225,7 @@ fn a_direction_that_moved_on_can_come_back_to_the_namesake_of_a_dead_runtime() {
     });
 }
 
-/// Reading goes to another thread at the moment at which writing is registered here, two thousand times.
+/// Reading goes to another thread at the moment at which writing is registered here, at ever other distances.
 #[test]
 fn reading_is_taken_over_while_writing_is_registered() {
     let _watchdog = Watchdog::start();
@@ -235,9 +236,14 @@ fn reading_is_taken_over_while_writing_is_registered() {
         let barrier = barrier.clone();
         move || {
             let runtime = Runtime::new().unwrap();
+            let mut rounds = 0;
             while let Ok(stream) = receive.recv() {
+                rounds += 1;
                 runtime.block_on(async {
                     barrier.wait();
+                    for _ in 0..rounds % 97 * 4 {
+                        hint::spin_loop();
+                    }
                     let result = stream.readable().now_or_never();
                     answer.send(result.and_then(Result::err).map(|error| error.kind())).unwrap();
                 });
@@ -246,7 +252,7 @@ fn reading_is_taken_over_while_writing_is_registered() {
     });
     Runtime::new().unwrap().block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        for _ in 0..2_000 {
+        for _ in 0..10_000 {
             let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let stream = Arc::new(listener.accept().await.unwrap().0);
             socket2::SockRef::from(&*stream).set_send_buffer_size(4096).unwrap();
@@ -254,6 +260,9 @@ fn reading_is_taken_over_while_writing_is_registered() {
             fill(&stream);
             send.send(stream.clone()).unwrap();
             barrier.wait();
+            for _ in 0..100 {
+                hint::spin_loop();
+            }
             let mut writer = &*stream;
             let written = poll!(writer.write(&[1]));
             assert!(!matches!(written, Poll::Ready(Err(_))), "{written:?}");
