@@ -236,14 +236,9 @@ fn reading_is_taken_over_while_writing_is_registered() {
         let barrier = barrier.clone();
         move || {
             let runtime = Runtime::new().unwrap();
-            let mut rounds = 0;
             while let Ok(stream) = receive.recv() {
-                rounds += 1;
                 runtime.block_on(async {
                     barrier.wait();
-                    for _ in 0..rounds % 97 * 4 {
-                        hint::spin_loop();
-                    }
                     let result = stream.readable().now_or_never();
                     answer.send(result.and_then(Result::err).map(|error| error.kind())).unwrap();
                 });
@@ -252,15 +247,17 @@ fn reading_is_taken_over_while_writing_is_registered() {
     });
     Runtime::new().unwrap().block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        for _ in 0..10_000 {
+        for round in 0..5_000 {
             let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let stream = Arc::new(listener.accept().await.unwrap().0);
             socket2::SockRef::from(&*stream).set_send_buffer_size(4096).unwrap();
             assert!(poll!(pin!(stream.peek(&mut [0; 1]))).is_pending());
-            fill(&stream);
+            // Full, but nobody has waited for room: writing is not registered.
+            while stream.try_write(&[0; 1 << 16]).is_ok() {}
             send.send(stream.clone()).unwrap();
             barrier.wait();
-            for _ in 0..100 {
+            // The other thread has to wake up first.
+            for _ in 0..round % 100 * 100 {
                 hint::spin_loop();
             }
             let mut writer = &*stream;
