@@ -34,7 +34,7 @@
 //! | `runtime.rs` | executor and reactor together; [`run`] |
 //! | `reactor.rs` | the turn: mio's selector as the executor's driver |
 //! | `sources.rs` | the table of registered sources: readiness, and who waits |
-//! | `source.rs` | a descriptor: try first, register, wait; threads |
+//! | `source.rs`, `waiter.rs` | a descriptor: try first, register, wait; threads |
 //! | `tcp/listener.rs`, `tcp/backoff.rs` | accepting, and what it does in trouble |
 //! | `tcp/connect.rs`, `tcp/stream.rs` | connecting, reading, writing |
 //! | `tcp/lent.rs` | [`TcpStream::read_with`]: a buffer that is lent |
@@ -62,6 +62,7 @@ mod source;
 mod sources;
 mod tcp;
 mod trace;
+mod waiter;
 
 pub use pollywog_executor::{AbortHandle, JoinError, JoinHandle, budget, spawn, task, time};
 

@@ -29,7 +29,8 @@ use pollywog_executor::driver::{self, Key, wake_all};
 
 use crate::context;
 use crate::reactor::Shared;
-use crate::sources::{Direction, POLL, Place, Sources};
+use crate::sources::{Direction, POLL, Sources};
+use crate::waiter::Waiter;
 
 /// A descriptor that can be a source.
 pub(crate) trait Io: AsFd {
@@ -279,8 +280,8 @@ impl<S: Io> Source<S> {
     /// Gives `direction` a key at `reactor`, registering the source there if need be.
     fn register(&self, reactor: &Rc<Shared>, direction: Direction) -> io::Result<()> {
         let is_live = |key: &Key| key.executor() == reactor.id && reactor.sources.borrow().contains(*key);
-        // From here on a source is in the hands of one thread: what is read of the other
-        // direction holds, and nobody adds a descriptor that is about to be taken out.
+        // From here on the source is in the hands of one thread: what is read of the other direction holds, and nobody
+        // adds a descriptor that is about to be taken out.
         let _registering = registering(self);
         let expected = self.state(direction);
         let before = self.key(direction);
@@ -393,57 +394,5 @@ impl<S: Io + fmt::Debug> fmt::Debug for Source<S> {
 impl<S: Io> AsFd for Source<S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.io().as_fd()
-    }
-}
-
-/// Where a future that waits stands in the list of its direction, and what takes it out when the future is dropped. A
-/// `poll_*` call has none: those of a direction share one place.
-#[derive(Debug)]
-pub(crate) struct Waiter {
-    direction: Direction,
-    /// The key it has waited under, zero before. Atomic only so that the futures of async methods are `Send`.
-    parked_at: AtomicU64,
-    /// Its place there.
-    place: AtomicU64,
-}
-
-impl Waiter {
-    pub(crate) fn new(direction: Direction) -> Self {
-        Self { direction, parked_at: AtomicU64::new(NONE), place: AtomicU64::new(POLL) }
-    }
-
-    /// Its place under `key`: a number that does not come again, so that a late message takes out nobody else.
-    fn park(&self, key: Key, sources: &mut Sources) -> Place {
-        if self.parked_at() != Some(key) {
-            self.parked_at.store(key.get(), Ordering::Relaxed);
-            self.place.store(sources.next_place(), Ordering::Relaxed);
-        }
-        self.place.load(Ordering::Relaxed)
-    }
-
-    fn parked_at(&self) -> Option<Key> {
-        Key::from_u64(self.parked_at.load(Ordering::Relaxed))
-    }
-
-    /// Whether it has waited under another key than the direction has now.
-    fn was_handed_over(&self, now: Option<Key>) -> bool {
-        now.is_some_and(|now| self.parked_at().is_some_and(|parked_at| now != parked_at))
-    }
-}
-
-impl Drop for Waiter {
-    fn drop(&mut self) {
-        let Some(key) = self.parked_at() else { return };
-        let (direction, place) = (self.direction, self.place.load(Ordering::Relaxed));
-        let leave = move || {
-            if let Some(reactor) = context::owner_of(key) {
-                let waker = reactor.sources.borrow_mut().leave(key, direction, place);
-                drop(waker);
-            }
-        };
-        match context::owner_of(key) {
-            Some(_) => leave(),
-            None => driver::post(key.executor(), leave),
-        }
     }
 }

@@ -5,8 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::TcpStream;
-use crate::source::{Left, Waiter};
+use crate::source::Left;
 use crate::sources::Direction;
+use crate::waiter::Waiter;
 
 /// Linux's `EINPROGRESS`, for which std's kind is not stable.
 #[cfg(any(target_os = "linux", target_os = "android"))]

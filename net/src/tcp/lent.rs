@@ -14,8 +14,8 @@ use pollywog_executor::budget;
 use super::TcpStream;
 use crate::context;
 use crate::reactor::Shared;
-use crate::source::Waiter;
 use crate::sources::Direction;
+use crate::waiter::Waiter;
 
 /// What `read_with` left.
 #[derive(Debug, Default)]

@@ -14,9 +14,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::TcpStream;
 use super::backoff::{Backoff, Trouble};
 use crate::addr::{ToSocketAddrs, resolve};
-use crate::source::{Left, Source, Waiter};
+use crate::source::{Left, Source};
 use crate::sources::Direction;
 use crate::trace;
+use crate::waiter::Waiter;
 
 /// How many connections the kernel keeps until they are accepted; it takes the smaller of this and its own limit
 /// (`net.core.somaxconn`, 4,096 on Linux).

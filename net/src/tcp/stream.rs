@@ -15,8 +15,9 @@ use super::connect::connect;
 use super::lent::{Leftover, one_charge};
 use super::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, halves, owned_halves};
 use crate::addr::{ToSocketAddrs, resolve};
-use crate::source::{Left, Source, Waiter};
+use crate::source::{Left, Source};
 use crate::sources::Direction::{Read as Reading, Write as Writing};
+use crate::waiter::Waiter;
 
 /// A TCP connection.
 ///
