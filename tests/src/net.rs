@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use std::fs;
 use std::future::Future;
 use std::io;
-use std::net::Shutdown;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::process::{self, Command, Stdio};
@@ -22,7 +22,7 @@ use pollywog_net::task::yield_now;
 use pollywog_net::time::timeout;
 use pollywog_net::{TcpListener, TcpStream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
@@ -130,6 +130,15 @@ pub fn fill(mut stream: &TcpStream) -> usize {
         total += count.unwrap();
     }
     total
+}
+
+/// An address that refuses connections for as long as the socket lives: it is bound, so nobody else gets the port, and
+/// does not listen.
+pub fn refusing() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM.cloexec(), None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let addr = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, addr)
 }
 
 /// Lets the reactor look `count` times.

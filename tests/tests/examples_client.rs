@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use pollywog_tests::limits::{in_child, limit_descriptors};
+use pollywog_tests::net::refusing;
 use pollywog_tests::program::{Ended, Program, bounded, path, run};
 
 /// The number in the line that begins with `name`.
@@ -28,8 +29,9 @@ fn says_how_many_requests_were_answered_and_how_fast() {
 
 #[test]
 fn nobody_listens() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    run("client", &["--addr", &free]).failed_with(1, &format!("client: cannot connect to {free}: Connection refused"));
+    let (_socket, addr) = refusing();
+    let expected = format!("client: cannot connect to {addr}: Connection refused");
+    run("client", &["--addr", &addr.to_string()]).failed_with(1, &expected);
 }
 
 /// A server that accepts one connection and does `serve`, while a client with one connection talks to it.

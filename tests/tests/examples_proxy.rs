@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use pollywog_tests::net::Random;
+use pollywog_tests::net::{Random, refusing};
 use pollywog_tests::program::{Program, Signal, bounded, run};
 use socket2::SockRef;
 
@@ -94,12 +94,12 @@ fn a_reset_ends_only_its_own_connection() {
 
 #[test]
 fn nobody_listens_behind_it() {
-    let (proxy, listener) = proxy();
-    let behind = listener.local_addr().unwrap();
-    drop(listener);
+    let (socket, behind) = refusing();
+    let proxy = Program::start("proxy", &["--to", &behind.to_string()]);
     let mut client = proxy.connect();
     assert_eq!(rest_of(&mut client), b"");
-    let listener = TcpListener::bind(behind).unwrap();
+    socket.listen(8).unwrap();
+    let listener = TcpListener::from(socket);
     let (mut client, mut server) = pair(&proxy, &listener);
     client.write_all(b"x").unwrap();
     server.read_exact(&mut [0]).unwrap();

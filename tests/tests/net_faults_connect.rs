@@ -8,14 +8,8 @@ use std::time::Duration;
 use futures::{AsyncReadExt, AsyncWriteExt, poll};
 use pollywog_net::time::timeout;
 use pollywog_net::{TcpListener, TcpStream};
-use pollywog_tests::net::{alone, counted, descriptors, reset, run, turns};
+use pollywog_tests::net::{alone, counted, descriptors, refusing, reset, run, turns};
 use socket2::{Domain, Socket, Type};
-
-/// An address that nobody listens on: it was somebody's a moment ago.
-fn refusing() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
-}
 
 /// The broadcast address of the loopback network: no packet is sent, the system says so at once.
 fn unreachable() -> SocketAddr {
@@ -35,9 +29,10 @@ fn full() -> (Socket, SocketAddr, std::net::TcpStream) {
 fn refused() {
     alone("refused", || {
         run(async {
+            let (_socket, addr) = refusing();
             let before = descriptors();
             for _ in 0..3 {
-                let (connecting, polls) = counted(TcpStream::connect(refusing()));
+                let (connecting, polls) = counted(TcpStream::connect(addr));
                 assert_eq!(connecting.await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
                 assert!(polls.get() <= 2, "one event tells: {} polls", polls.get());
             }
@@ -51,7 +46,8 @@ fn several_addresses_are_tried_in_turn() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let stream = TcpStream::connect([refusing(), unreachable(), addr]).await.unwrap();
+        let (_socket, refused) = refusing();
+        let stream = TcpStream::connect([refused, unreachable(), addr]).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), addr);
         listener.accept().await.unwrap();
     });
@@ -60,9 +56,10 @@ fn several_addresses_are_tried_in_turn() {
 #[test]
 fn where_no_address_answers_the_last_error_is_given() {
     run(async {
-        let error = TcpStream::connect([refusing(), unreachable()]).await.unwrap_err();
+        let (_socket, refused) = refusing();
+        let error = TcpStream::connect([refused, unreachable()]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NetworkUnreachable);
-        let error = TcpStream::connect([unreachable(), refusing()]).await.unwrap_err();
+        let error = TcpStream::connect([unreachable(), refused]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         let error = TcpStream::connect(&[][..]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
