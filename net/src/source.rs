@@ -61,14 +61,13 @@ impl Io for mio::net::TcpListener {
 
 /// A descriptor and, for each direction, where it is registered.
 pub(crate) struct Source<S: Io> {
-    /// `None` only once it is taken out.
-    io: Option<S>,
+    io: S,
     /// The key of each direction; [`NONE`] while it has none, [`DRAINED`] if moreover there is nothing to try for.
     /// Relaxed: a key is plain data, and what it names is reached only on its own thread.
     keys: [AtomicU64; 2],
 }
 
-const NONE: u64 = 0;
+pub(crate) const NONE: u64 = 0;
 
 /// No key: its slot number is one more than a table has.
 const DRAINED: u64 = u64::MAX;
@@ -93,12 +92,12 @@ pub(crate) enum Left<R> {
 
 impl<S: Io> Source<S> {
     pub(crate) fn new(io: S) -> Self {
-        Self { io: Some(io), keys: [AtomicU64::new(NONE), AtomicU64::new(NONE)] }
+        Self { io, keys: [AtomicU64::new(NONE), AtomicU64::new(NONE)] }
     }
 
     #[inline]
     pub(crate) fn io(&self) -> &S {
-        self.io.as_ref().expect("the descriptor is taken out only by value")
+        &self.io
     }
 
     #[inline]
@@ -351,10 +350,10 @@ impl<S: Io> Source<S> {
         }
     }
 
-    fn remove_all(&self, deregister: bool) {
+    fn remove_all(&self) {
         let [read, write] = [Direction::Read, Direction::Write].map(|direction| self.key(direction));
         for key in read.into_iter().chain(write.filter(|_| write != read)) {
-            self.remove(key, deregister);
+            self.remove(key, false);
         }
     }
 }
@@ -381,7 +380,7 @@ impl<S: Io> Drop for Source<S> {
     fn drop(&mut self) {
         // Closing the only descriptor takes it out of the selector. Were there a duplicate, its events would name a
         // stale key.
-        self.remove_all(false);
+        self.remove_all();
     }
 }
 

@@ -5,10 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pollywog_executor::driver::{self, Key};
 
 use crate::context;
+use crate::source::NONE;
 use crate::sources::{Direction, POLL, Place, Sources};
-
-/// No key.
-const NONE: u64 = 0;
 
 /// Where a future that waits stands in the list of its direction, and what takes it out when the future is dropped. A
 /// `poll_*` call has none: those of a direction share one place.
