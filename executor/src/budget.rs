@@ -5,7 +5,11 @@
 //! task had their turn. The idea is tokio's cooperative scheduling.
 
 use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 use crate::context;
 
@@ -71,6 +75,119 @@ pub fn charge<T>(cx: &mut Context<'_>, operation: impl FnOnce(&mut Context<'_>) 
 #[cold]
 fn defer(cx: &Context<'_>) {
     if let Some(core) = context::current() {
+        core.counters.count_forced_yield();
         core.defer(cx.waker());
+    }
+}
+
+/// Charges the running task's budget for a leaf of another make, a channel's `recv` say: one unit when it is ready.
+///
+/// # Cancel safety
+///
+/// As `future`: it is not polled where the budget is used up.
+///
+/// # Examples
+///
+/// ```
+/// use futures::{StreamExt, channel::mpsc};
+/// use pollywog_executor::{Executor, budget, driver::ThreadDriver};
+///
+/// Executor::new()?.block_on(&mut ThreadDriver::new(), async {
+///     let (sender, mut receiver) = mpsc::unbounded();
+///     sender.unbounded_send("a message").unwrap();
+///     // A receiver that always finds a message would never let others in.
+///     assert_eq!(budget::coop(receiver.next()).await, Some("a message"));
+/// });
+/// # Ok::<(), pollywog_executor::TooManyExecutors>(())
+/// ```
+pub fn coop<F: Future>(future: F) -> Coop<F> {
+    Coop { future }
+}
+
+pin_project! {
+    /// The future of [`coop`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct Coop<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Coop<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        charge(cx, |cx| self.project().future.poll(cx))
+    }
+}
+
+/// Charges the running task's budget one unit, for work that has no leaf of its own: a long computation calls it from
+/// time to time. Where the budget is used up, the task gives way first.
+///
+/// # Examples
+///
+/// ```
+/// use pollywog_executor::{Executor, driver::ThreadDriver, task::consume_budget};
+///
+/// Executor::new()?.block_on(&mut ThreadDriver::new(), async {
+///     let mut sum = 0_u64;
+///     for chunk in (0..1_000_000_u64).collect::<Vec<_>>().chunks(1_000) {
+///         sum += chunk.iter().sum::<u64>();
+///         consume_budget().await;
+///     }
+///     assert_eq!(sum, 499_999_500_000);
+/// });
+/// # Ok::<(), pollywog_executor::TooManyExecutors>(())
+/// ```
+pub async fn consume_budget() {
+    poll_fn(|cx| charge(cx, |_| Poll::Ready(()))).await;
+}
+
+/// Polls `future` without a budget: it may keep the thread for as long as its leaves are ready.
+///
+/// # Cancel safety
+///
+/// As `future`.
+///
+/// # Examples
+///
+/// ```
+/// use pollywog_executor::{Executor, driver::ThreadDriver, task::{consume_budget, unconstrained}};
+///
+/// Executor::new()?.block_on(&mut ThreadDriver::new(), unconstrained(async {
+///     for _ in 0..1_000 {
+///         consume_budget().await; // never gives way here
+///     }
+/// }));
+/// # Ok::<(), pollywog_executor::TooManyExecutors>(())
+/// ```
+pub fn unconstrained<F: Future>(future: F) -> Unconstrained<F> {
+    Unconstrained { future }
+}
+
+pin_project! {
+    /// The future of [`unconstrained`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct Unconstrained<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Unconstrained<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        /// Gives the rest of the budget back, also when the poll panics.
+        struct Restore(u8);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                LEFT.set(self.0);
+            }
+        }
+        let _restore = Restore(LEFT.replace(UNLIMITED));
+        self.project().future.poll(cx)
     }
 }

@@ -6,16 +6,20 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::mem;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use crate::budget;
+use crate::builder::Settings;
 use crate::contain::contain_quietly;
 use crate::driver::wake_all;
 use crate::key::{ExecutorId, Key, MAX_SLOTS, Sequence};
 use crate::mailbox::{Mail, Mailbox};
+use crate::metrics::Counters;
 use crate::registry::{self, Command, TooManyExecutors};
 use crate::task::{Id, TaskBox};
 use crate::tasks::{Popped, Tasks};
+use crate::time::clock::Clock;
 use crate::time::table::Timers;
 use crate::trace;
 use crate::waker::TaskId;
@@ -33,6 +37,17 @@ pub(crate) struct Core {
     graveyard: RefCell<Vec<(Id, TaskBox)>>,
     burying: Cell<bool>,
     closing: Cell<bool>,
+    /// The first number given out: it tells this owner of the mailbox from others.
+    pub(crate) opened_at: u64,
+    pub(crate) clock: Clock,
+    pub(crate) counters: Counters,
+    pub(crate) settings: Settings,
+    /// The state of the generator that picks among the ready.
+    pub(crate) seed: Cell<Option<u64>>,
+    /// The panic that shuts the executor down.
+    pub(crate) fatal: RefCell<Option<String>>,
+    /// What drives the executor between two ticks.
+    pub(crate) outer_loop: RefCell<Option<Arc<Waker>>>,
 }
 
 #[derive(Default)]
@@ -48,19 +63,28 @@ impl Deferred {
 }
 
 impl Core {
-    pub(crate) fn new() -> Result<Self, TooManyExecutors> {
+    pub(crate) fn new(settings: Settings) -> Result<Self, TooManyExecutors> {
         let (id, mailbox) = registry::claim()?;
+        let mut sequence = Sequence::after(mailbox.open());
+        let opened_at = sequence.advance();
         Ok(Self {
             id,
             mailbox,
             tasks: RefCell::new(Tasks::new(id)),
-            timers: RefCell::default(),
+            timers: RefCell::new(Timers::new()),
             deferred: RefCell::default(),
-            sequence: Cell::new(Sequence::after(mailbox.open())),
+            sequence: Cell::new(sequence),
             names: RefCell::default(),
             graveyard: RefCell::default(),
             burying: Cell::new(false),
             closing: Cell::new(false),
+            opened_at,
+            clock: Clock::default(),
+            counters: Counters::default(),
+            seed: Cell::new(settings.seed),
+            settings,
+            fatal: RefCell::default(),
+            outer_loop: RefCell::default(),
         })
     }
 
@@ -139,6 +163,7 @@ impl Core {
         if let Some(task) = detached {
             self.bury(id, task);
         }
+        self.die_of_a_panic();
     }
 
     /// Drops a task that is done with, and reports a panic that nobody has seen.
@@ -152,25 +177,27 @@ impl Core {
         }
         loop {
             let Some((id, mut task)) = self.graveyard.borrow_mut().pop() else { break };
-            let name = self.take_name(id);
-            if let Some(message) = task.as_mut().unobserved_panic() {
-                trace::unobserved_panic(name.as_deref(), task.location(), &message);
+            if let Some(error) = task.as_mut().clear() {
+                trace::unobserved_panic(&error);
+                contain_quietly(|| drop(error));
             }
-            task.as_mut().clear();
             contain_quietly(|| drop(task));
+            self.forget(id);
         }
         self.burying.set(false);
     }
 
-    /// The task's result was taken: nothing is left of it but its name.
-    #[inline]
-    pub(crate) fn forget(&self, id: Id) {
-        self.take_name(id);
+    pub(crate) fn name(&self, id: Id) -> Option<Box<str>> {
+        self.names.borrow().get(&id).cloned()
     }
 
-    fn take_name(&self, id: Id) -> Option<Box<str>> {
+    /// Nothing is left of the task but its name.
+    #[inline]
+    pub(crate) fn forget(&self, id: Id) {
         let mut names = self.names.borrow_mut();
-        if names.is_empty() { None } else { names.remove(&id) }
+        if !names.is_empty() {
+            names.remove(&id);
+        }
     }
 
     /// Has `waker` woken after the next look at the driver.
@@ -209,12 +236,18 @@ impl Core {
         if !self.mailbox.take(mail) {
             return;
         }
+        let before = self.tasks.borrow().wakes;
         for key in mail.wakes.drain(..) {
             self.schedule(TaskId(key));
         }
+        self.counters.count_remote_wakes(self.tasks.borrow().wakes - before);
         for command in mail.commands.drain(..) {
             contain_quietly(|| command(self));
         }
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.get()
     }
 
     /// Drops everything, on this thread, in this executor's context. Destructors may spawn, wake and abort.
@@ -233,7 +266,7 @@ impl Core {
             }
             number += 1;
         }
-        let timers = mem::take(&mut *self.timers.borrow_mut());
+        let timers = self.timers.replace(Timers::new());
         // Taken out first: a temporary of the `for` would live, and borrow, to its end.
         let deferred = mem::take(&mut *self.deferred.borrow_mut());
         for waker in timers.into_wakers().chain(deferred.foreign) {
@@ -242,7 +275,10 @@ impl Core {
         for command in mail.commands {
             contain_quietly(|| drop(command));
         }
-        // Only now: destructors may have spawned, and their handles must be stale for the next owner of the number.
+    }
+
+    /// Gives the executor's number to the next. Destructors have spawned, and their handles must be stale for it.
+    pub(crate) fn retire(&self) {
         self.mailbox.retire(self.sequence.get().last());
         registry::release(self.id);
     }

@@ -62,6 +62,12 @@ pub trait Driver {
     /// It may return early for no reason, but not for ever: the executor would spin. It may wake wakers of its own,
     /// with nothing of its own borrowed.
     fn park(&mut self, timeout: Option<Duration>, ready: &mut Vec<TaskId>);
+
+    /// Whether nothing outside ever wakes a task. Then time is virtual, and where no task can ever run again `block_on`
+    /// panics with a list of the tasks instead of sleeping for ever: see [`SimDriver`](crate::sim::SimDriver).
+    fn is_simulation(&self) -> bool {
+        false
+    }
 }
 
 /// Wakes wakers that may be of any make. A panic of one is printed by the panic hook and goes no further, so that the

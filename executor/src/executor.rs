@@ -5,22 +5,22 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::budget;
+use crate::builder::{Builder, Settings};
 use crate::context;
 use crate::core::Core;
 use crate::driver::{Driver, ExecutorId};
+use crate::handle::Handle;
 use crate::join::JoinHandle;
 use crate::mailbox::Mail;
-use crate::registry::TooManyExecutors;
+use crate::metrics::Metrics;
+use crate::registry::{Command, TooManyExecutors};
 use crate::tasks::Popped;
-use crate::trace;
 use crate::waker::TaskId;
-
-/// How many tasks run at most between two looks at the driver.
-const EVENT_INTERVAL: u32 = 128;
 
 /// A single-threaded executor: it polls the tasks of one thread, and sleeps in a [`Driver`].
 ///
@@ -39,46 +39,6 @@ const EVENT_INTERVAL: u32 = 128;
 /// ```
 pub struct Executor {
     core: Rc<Core>,
-    event_interval: u32,
-}
-
-/// Makes an [`Executor`] with other settings.
-///
-/// # Examples
-///
-/// ```
-/// use pollywog_executor::Executor;
-///
-/// let executor = Executor::builder().event_interval(32).build()?;
-/// # Ok::<(), pollywog_executor::TooManyExecutors>(())
-/// ```
-#[derive(Debug, Clone)]
-#[must_use = "a builder does nothing until `build`"]
-pub struct Builder {
-    event_interval: u32,
-}
-
-impl Builder {
-    /// How many tasks run at most between two looks at the driver (128): fewer bound the wait of an event, more save
-    /// system calls.
-    ///
-    /// # Panics
-    ///
-    /// When `tasks` is zero.
-    pub fn event_interval(mut self, tasks: u32) -> Self {
-        assert!(tasks > 0, "an event interval of zero tasks would run none");
-        self.event_interval = tasks;
-        self
-    }
-
-    /// Makes the executor.
-    ///
-    /// # Errors
-    ///
-    /// When 1,024 executors are alive in this process.
-    pub fn build(self) -> Result<Executor, TooManyExecutors> {
-        Ok(Executor { core: Rc::new(Core::new()?), event_interval: self.event_interval })
-    }
 }
 
 impl Executor {
@@ -93,7 +53,21 @@ impl Executor {
 
     /// Starts from the default settings.
     pub fn builder() -> Builder {
-        Builder { event_interval: EVENT_INTERVAL }
+        Builder::new()
+    }
+
+    pub(crate) fn with(settings: Settings) -> Result<Self, TooManyExecutors> {
+        Ok(Self { core: Rc::new(Core::new(settings)?) })
+    }
+
+    /// A handle that spawns from any thread.
+    pub fn handle(&self) -> Handle {
+        Handle::new(&self.core)
+    }
+
+    /// What it has done so far.
+    pub fn metrics(&self) -> Metrics {
+        self.core.metrics()
     }
 
     /// Which executor of the process this is.
@@ -113,7 +87,9 @@ impl Executor {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.core.spawn(future, None, Location::caller())
+        let handle = self.core.spawn(future, None, Location::caller());
+        self.core.tell_outer_loop();
+        handle
     }
 
     /// Runs `future`, and with it every task, until `future` is done. Tasks that are not done by then wait for the
@@ -126,19 +102,18 @@ impl Executor {
     /// # Panics
     ///
     /// When an executor already runs on this thread, and with the panic of `future` itself; the executor is usable
-    /// after both.
+    /// after both. With [`UnhandledPanic::ShutdownRuntime`](crate::UnhandledPanic::ShutdownRuntime), after a task
+    /// panicked. In a [simulation](crate::sim), when no task can ever run again.
     pub fn block_on<F: Future>(&self, driver: &mut dyn Driver, future: F) -> F::Output {
         let core = &self.core;
-        let running = Running::start(core, driver);
+        let mut running = Running::start(core, driver);
         let mut future = pin!(future);
-        let waker = running.root.waker();
-        let mut mail = Mail::new();
-        let mut ready = Vec::new();
-        let mut told = false;
+        let waker = running.insert_root().waker();
+        let mut turn = Turn::new(true);
         // An abort from before this call comes before the first poll.
-        core.read_mail(&mut mail);
+        core.read_mail(&mut turn.mail);
         loop {
-            for _ in 0..self.event_interval {
+            for _ in 0..core.slice() {
                 match core.pop() {
                     None => break,
                     Some(Popped::Task { key, id, task, aborted }) => core.run_task(key, id, task, aborted),
@@ -150,35 +125,131 @@ impl Executor {
                     }
                 }
             }
-            if !core.has_work() && !told {
-                // A log layer may wake a task, so it hears of the sleep before anything is decided, and once.
-                trace::idle();
-                told = true;
-            }
-            // Computed before the sleep is announced (invariant 6).
-            let sleep =
-                (!core.has_work()).then(|| core.next_deadline().map(|at| at.saturating_duration_since(Instant::now())));
-            match sleep {
-                Some(timeout) if core.mailbox.try_park() => {
-                    driver.park(timeout, &mut ready);
-                    core.mailbox.end_park();
-                    told = false;
-                }
-                // Mail that keeps coming must not keep the driver from its turn.
-                _ => driver.park(Some(Duration::ZERO), &mut ready),
-            }
-            core.schedule_all(&mut ready);
-            core.read_mail(&mut mail);
-            core.fire_timers();
-            core.wake_deferred();
+            turn.take(core, driver);
         }
+    }
+
+    /// One turn of the loop, for a loop that has other things to do too (a window's, a game's, a test's): looks at the
+    /// driver without sleeping, then runs at most [`event_interval`](Builder::event_interval) tasks. Returns whether
+    /// there is more to do at once.
+    ///
+    /// When there is not, the next `tick` is due when the waker that [`on_wake`](Self::on_wake) was given is woken, when
+    /// [`next_deadline`](Self::next_deadline) has come, and when the driver has an event.
+    ///
+    /// # Panics
+    ///
+    /// When an executor already runs on this thread, and after a task's panic where that shuts the executor down.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{sync::mpsc, time::{Duration, Instant}};
+    /// use pollywog_executor::{Executor, driver::ThreadDriver, time::sleep};
+    /// use waker_fn::waker_fn;
+    ///
+    /// // The outer loop has a queue of its own; a wake is one of its messages.
+    /// let (send, receive) = mpsc::channel();
+    /// let (executor, mut driver) = (Executor::new()?, ThreadDriver::new());
+    /// executor.on_wake(waker_fn(move || {
+    ///     let _ = send.send("tick");
+    /// }));
+    /// executor.spawn(sleep(Duration::from_millis(1)));
+    /// loop {
+    ///     if executor.tick(&mut driver) {
+    ///         continue;
+    ///     }
+    ///     if !executor.has_tasks() {
+    ///         break;
+    ///     }
+    ///     let until = executor.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
+    ///     let _ = receive.recv_timeout(until.unwrap_or(Duration::MAX));
+    /// }
+    /// # Ok::<(), pollywog_executor::TooManyExecutors>(())
+    /// ```
+    pub fn tick(&self, driver: &mut dyn Driver) -> bool {
+        let core = &self.core;
+        let running = Running::start(core, driver);
+        Turn::new(false).take(core, driver);
+        for _ in 0..core.slice() {
+            match core.pop() {
+                Some(Popped::Task { key, id, task, aborted }) => core.run_task(key, id, task, aborted),
+                _ => break,
+            }
+        }
+        drop(running);
+        core.has_work() || core.mailbox.has_mail()
+    }
+
+    /// Whether a task is not finished.
+    pub fn has_tasks(&self) -> bool {
+        self.core.tasks.borrow().alive > 0
+    }
+
+    /// When the next timer is due, by the machine's clock.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let core = &self.core;
+        core.next_deadline().map(|at| Instant::now() + at.saturating_duration_since(core.clock.now()))
+    }
+
+    /// Has `waker` woken whenever there is something to do and no `block_on` or [`tick`](Self::tick) is under way: by a
+    /// wake or a spawn, from this thread or another.
+    pub fn on_wake(&self, waker: Waker) {
+        let displaced = self.core.outer_loop.replace(Some(Arc::new(waker)));
+        drop(displaced);
+        self.core.rest();
     }
 }
 
-/// What holds while `block_on` runs, and is undone when it returns or unwinds.
+/// A turn of the loop, and what it keeps from one to the next.
+struct Turn {
+    may_sleep: bool,
+    /// Whether the coming sleep was announced to who wants to hear of it.
+    told: bool,
+    mail: Mail<Command>,
+    ready: Vec<TaskId>,
+}
+
+impl Turn {
+    fn new(may_sleep: bool) -> Self {
+        Self { may_sleep, told: false, mail: Mail::new(), ready: Vec::new() }
+    }
+
+    /// Looks at the driver, or sleeps in it, and queues what is ready then.
+    fn take(&mut self, core: &Rc<Core>, driver: &mut dyn Driver) {
+        if self.may_sleep && !self.told && !core.has_work() {
+            // A log layer may wake a task, so it hears of the sleep before anything is decided, and once.
+            core.before_sleep();
+            self.told = true;
+        }
+        // Computed before the sleep is announced (invariant 6).
+        match core.time_to_sleep(driver).filter(|_| self.may_sleep) {
+            Some(timeout) if core.mailbox.try_park() => {
+                let start = core.counters.stop();
+                driver.park(timeout, &mut self.ready);
+                core.mailbox.end_park();
+                core.counters.slept(start);
+                core.after_sleep();
+                self.told = false;
+            }
+            // Mail that keeps coming must not keep the driver from its turn.
+            _ => driver.park(Some(Duration::ZERO), &mut self.ready),
+        }
+        core.counters.count_turn();
+        core.schedule_all(&mut self.ready);
+        core.read_mail(&mut self.mail);
+        if core.clock.is_free() && !core.has_work() {
+            core.move_clock(self.may_sleep && driver.is_simulation());
+        }
+        core.fire_timers();
+        core.wake_deferred();
+    }
+}
+
+/// What holds while the executor runs, and is undone when that ends or unwinds.
 struct Running<'a> {
     core: &'a Rc<Core>,
-    root: TaskId,
+    root: Option<TaskId>,
+    simulates: bool,
     _entered: context::Entered,
 }
 
@@ -189,20 +260,35 @@ impl<'a> Running<'a> {
             "`block_on` inside an executor would stop every task of this thread: `await` the future, `spawn` it, or \
              run it on a thread of its own"
         );
-        let root = core.tasks.borrow_mut().insert_root(core.next_sequence());
-        let running = Self { core, root, _entered: context::enter(core.clone()) };
-        core.mailbox.set_unparker(Some(driver.unparker()));
-        running
+        core.assert_open();
+        let simulates = driver.is_simulation() && !core.clock.is_paused();
+        if simulates {
+            core.clock.pause();
+        }
+        core.counters.start();
+        core.mailbox.end_park();
+        core.mailbox.set_unparker(Some(Arc::new(driver.unparker())));
+        Self { core, root: None, simulates, _entered: context::enter(core.clone()) }
+    }
+
+    fn insert_root(&mut self) -> TaskId {
+        *self.root.insert(self.core.tasks.borrow_mut().insert_root(self.core.next_sequence()))
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         budget::lift();
-        self.core.mailbox.set_unparker(None);
+        if self.simulates && self.core.clock.is_paused() {
+            self.core.clock.resume();
+        }
+        self.core.counters.stop();
         // A driver that panicked has left it parked.
         self.core.mailbox.end_park();
-        self.core.tasks.borrow_mut().remove_root(self.root);
+        if let Some(root) = self.root {
+            self.core.tasks.borrow_mut().remove_root(root);
+        }
+        self.core.rest();
     }
 }
 
@@ -210,6 +296,7 @@ impl Drop for Executor {
     fn drop(&mut self) {
         let _entered = context::enter(self.core.clone());
         self.core.close();
+        self.core.retire();
     }
 }
 

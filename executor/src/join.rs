@@ -6,15 +6,18 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
+use crate::budget;
 use crate::contain::Payload;
 use crate::context;
 use crate::core::Core;
 use crate::registry;
+use crate::stage::Origin;
 use crate::task::Id;
 use crate::tasks::Joined;
 use crate::waker::TaskId;
@@ -119,26 +122,28 @@ impl<T: 'static> Future for JoinHandle<T> {
         let Some(core) = local(id) else {
             if is_gone(id) {
                 self.key = None;
-                return Poll::Ready(Err(JoinError::cancelled(id)));
+                return Poll::Ready(Err(JoinError::cancelled(id, None)));
             }
             misplaced(id);
         };
-        let joined = core.tasks.borrow_mut().join(key, id);
-        let result = match joined {
-            Joined::Pending => {
-                core.set_joiner(key, id, cx);
-                return Poll::Pending;
-            }
-            Joined::Gone => Err(JoinError::cancelled(id)),
-            Joined::Done(mut task) => {
-                let mut result = None::<Self::Output>;
-                task.as_mut().take_result(&mut result);
-                core.forget(id);
-                result.expect("a finished task holds the result of its type")
-            }
-        };
-        self.key = None;
-        Poll::Ready(result)
+        budget::charge(cx, |cx| {
+            let joined = core.tasks.borrow_mut().join(key, id);
+            let result = match joined {
+                Joined::Pending => {
+                    core.set_joiner(key, id, cx);
+                    return Poll::Pending;
+                }
+                Joined::Gone => Err(JoinError::cancelled(id, None)),
+                Joined::Done(mut task) => {
+                    let mut result = None::<Self::Output>;
+                    task.as_mut().take_result(&mut result);
+                    core.forget(id);
+                    result.expect("a finished task holds the result of its type")
+                }
+            };
+            self.key = None;
+            Poll::Ready(result)
+        })
     }
 }
 
@@ -153,6 +158,16 @@ impl Core {
         };
         let displaced = self.tasks.borrow_mut().swap_joiner(key, id, Some(new));
         drop(displaced);
+    }
+
+    /// Spawns a task that hands its result over itself.
+    pub(crate) fn spawn_detached<F>(&self, origin: Origin, future: F, name: Option<Box<str>>) -> AbortHandle
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let key = self.spawn_as(origin, future, name);
+        self.detach(key, origin.id);
+        AbortHandle { id: origin.id, key: Some(key) }
     }
 
     fn detach(&self, key: TaskId, id: Id) {
@@ -170,7 +185,7 @@ impl<T> Drop for JoinHandle<T> {
         let id = self.id;
         match local(id) {
             Some(core) => core.detach(key, id),
-            None => registry::send(id.executor(), Box::new(move |core| core.detach(key, id))),
+            None => registry::send(id.executor(), id.sequence(), Box::new(move |core| core.detach(key, id))),
         }
     }
 }
@@ -189,6 +204,11 @@ pub struct AbortHandle {
 }
 
 impl AbortHandle {
+    /// Wakes the task.
+    pub(crate) fn waker(&self) -> Option<Waker> {
+        self.key.map(TaskId::waker)
+    }
+
     /// As [`JoinHandle::abort`].
     pub fn abort(&self) {
         if let Some(key) = self.key {
@@ -211,7 +231,9 @@ impl fmt::Debug for AbortHandle {
 fn abort(key: TaskId, id: Id) {
     match local(id) {
         Some(core) => core.tasks.borrow_mut().abort(key, id),
-        None => registry::send(id.executor(), Box::new(move |core| core.tasks.borrow_mut().abort(key, id))),
+        None => {
+            registry::send(id.executor(), id.sequence(), Box::new(move |core| core.tasks.borrow_mut().abort(key, id)))
+        }
     }
 }
 
@@ -224,6 +246,8 @@ pub struct JoinError {
 
 struct Inner {
     id: Id,
+    name: Option<Box<str>>,
+    location: Option<&'static Location<'static>>,
     reason: Reason,
 }
 
@@ -234,12 +258,24 @@ enum Reason {
 }
 
 impl JoinError {
-    pub(crate) fn cancelled(id: Id) -> Self {
-        Self { inner: Box::new(Inner { id, reason: Reason::Cancelled }) }
+    fn new(id: Id, location: Option<&'static Location<'static>>, reason: Reason) -> Self {
+        let name = local(id).and_then(|core| core.name(id));
+        Self { inner: Box::new(Inner { id, name, location, reason }) }
     }
 
-    pub(crate) fn panic(id: Id, payload: Payload) -> Self {
-        Self { inner: Box::new(Inner { id, reason: Reason::Panic(Mutex::new(payload)) }) }
+    /// Its location is not known any more where the task is gone.
+    #[cold]
+    pub(crate) fn cancelled(id: Id, location: Option<&'static Location<'static>>) -> Self {
+        Self::new(id, location, Reason::Cancelled)
+    }
+
+    #[cold]
+    pub(crate) fn panic(origin: Origin, payload: Payload) -> Self {
+        let error = Self::new(origin.id, Some(origin.location), Reason::Panic(Mutex::new(payload)));
+        if let Some(core) = local(origin.id) {
+            core.note_panic(&error);
+        }
+        error
     }
 
     /// Whether the task, or the drop of its future, panicked.
@@ -255,6 +291,16 @@ impl JoinError {
     /// The task's number.
     pub fn id(&self) -> Id {
         self.inner.id
+    }
+
+    /// The task's name, where it was given one and was still known.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.inner.name.as_deref()
+    }
+
+    /// Where the task was spawned, while it was known.
+    pub(crate) fn location(&self) -> Option<&'static Location<'static>> {
+        self.inner.location
     }
 
     /// What the panic carried, fit for [`std::panic::resume_unwind`].
@@ -287,10 +333,14 @@ fn message(payload: &Payload) -> Option<String> {
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task {}", self.inner.id)?;
+        if let Some(name) = self.name() {
+            write!(f, " '{name}'")?;
+        }
         match &self.inner.reason {
-            Reason::Cancelled => write!(f, "task {} was cancelled", self.inner.id),
+            Reason::Cancelled => f.write_str(" was cancelled"),
             Reason::Panic(payload) => {
-                write!(f, "task {} panicked", self.inner.id)?;
+                f.write_str(" panicked")?;
                 match message(&payload.lock().unwrap_or_else(PoisonError::into_inner)) {
                     Some(text) => write!(f, ": {text}"),
                     None => Ok(()),
@@ -302,7 +352,11 @@ impl fmt::Display for JoinError {
 
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JoinError({self})")
+        write!(f, "JoinError({self}")?;
+        if let Some(location) = self.inner.location {
+            write!(f, "; spawned at {location}")?;
+        }
+        f.write_str(")")
     }
 }
 

@@ -112,10 +112,16 @@ impl Sequence {
     #[inline]
     pub fn advance(&mut self) -> u64 {
         self.0 += 1;
-        if self.0 & GENERATION_MASK == 0 {
+        if !Self::is_valid(self.0) {
             self.0 += 1;
         }
         self.0
+    }
+
+    /// Whether a number has a generation that is not zero.
+    #[inline]
+    pub(crate) fn is_valid(sequence: u64) -> bool {
+        sequence & GENERATION_MASK != 0
     }
 
     /// The number that [`advance`](Self::advance) gave last.

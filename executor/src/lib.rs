@@ -38,6 +38,7 @@
 //! | `join.rs` | handles and errors |
 //! | `time/` | timers, `sleep`, `timeout` |
 //! | `budget.rs`, `yield_now.rs` | fairness |
+//! | `cancel.rs` | tokens that tell work to stop |
 //! | `context.rs`, `registry.rs` | which executor runs here; where the others are |
 //! | `contain.rs`, `trace.rs`, `sync.rs` | panics; `tracing`; std or loom |
 //!
@@ -58,17 +59,29 @@
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("Pollywog's ids need 64-bit pointers");
 
+#[cfg(feature = "blocking")]
+mod blocking;
 pub mod budget;
+mod builder;
+pub mod cancel;
 mod contain;
 mod context;
 mod core;
+mod deliver;
 pub mod driver;
 mod executor;
+mod handle;
 mod join;
+mod join_set;
 mod key;
 mod mailbox;
+mod metrics;
+mod policy;
 mod registry;
+mod scope;
+pub mod sim;
 mod slots;
+mod stage;
 mod sync;
 pub mod task;
 mod tasks;
@@ -78,7 +91,14 @@ mod trace;
 mod waker;
 mod yield_now;
 
-pub use self::executor::{Builder, Executor};
+#[cfg(feature = "blocking")]
+pub use self::blocking::spawn_blocking;
+pub use self::builder::{Builder, UnhandledPanic};
+pub use self::executor::Executor;
+pub use self::handle::{Handle, RemoteJoinHandle};
 pub use self::join::{AbortHandle, JoinError, JoinHandle};
+pub use self::join_set::JoinSet;
+pub use self::metrics::Metrics;
 pub use self::registry::TooManyExecutors;
+pub use self::scope::{Scope, ScopedJoinHandle, scope, try_scope};
 pub use self::task::spawn;

@@ -57,6 +57,12 @@ pub(crate) struct Mail<C> {
     seen: HashSet<Key, BuildHasherDefault<DefaultHasher>>,
 }
 
+impl<C> Inbox<C> {
+    fn is_owned_since(&self, sequence: u64) -> bool {
+        self.open && sequence > self.sequence
+    }
+}
+
 impl<C> Mail<C> {
     pub(crate) fn new() -> Self {
         Self { wakes: Vec::new(), commands: Vec::new(), seen: HashSet::default() }
@@ -103,13 +109,11 @@ impl<C> Mailbox<C> {
 
     /// Whether the owner that gave out the number `sequence` is still there.
     pub(crate) fn is_owned_since(&self, sequence: u64) -> bool {
-        let inbox = self.lock();
-        inbox.open && sequence > inbox.sequence
+        self.lock().is_owned_since(sequence)
     }
 
     /// Sets what ends the owner's sleep, or nothing where it cannot sleep.
-    pub(crate) fn set_unparker(&self, unparker: Option<Waker>) {
-        let unparker = unparker.map(Arc::new);
+    pub(crate) fn set_unparker(&self, unparker: Option<Arc<Waker>>) {
         let old = mem::replace(&mut self.lock().unparker, unparker);
         contain_quietly(|| drop(old));
     }
@@ -123,10 +127,11 @@ impl<C> Mailbox<C> {
         }
     }
 
-    /// Posts a command, from any thread, or gives it back when nobody will run it.
-    pub(crate) fn post_command(&self, command: C) -> Result<(), C> {
+    /// Posts a command, from any thread, to the owner that gave out the number `since`; or gives it back when that one
+    /// will not run it.
+    pub(crate) fn post_command(&self, since: u64, command: C) -> Result<(), C> {
         let mut inbox = self.lock();
-        if !inbox.open {
+        if !inbox.is_owned_since(since) {
             return Err(command);
         }
         inbox.mail.commands.push(command);
@@ -155,7 +160,7 @@ impl<C> Mailbox<C> {
     pub(crate) fn take(&self, mail: &mut Mail<C>) -> bool {
         // Acquire is not needed to see the mail, which the lock hands over; it keeps the reading thread from
         // running ahead of what the poster did before it posted.
-        self.state.load(Ordering::Acquire) == DIRTY && self.take_dirty(mail)
+        self.has_mail() && self.take_dirty(mail)
     }
 
     #[cold]
@@ -165,6 +170,11 @@ impl<C> Mailbox<C> {
         mail.seen.clear();
         self.state.store(AWAKE, Ordering::Relaxed);
         true
+    }
+
+    /// Owner: whether a message waits.
+    pub(crate) fn has_mail(&self) -> bool {
+        self.state.load(Ordering::Acquire) == DIRTY
     }
 
     /// Owner: announces the sleep (invariant 6). `false` means that mail came: do not sleep.
@@ -213,11 +223,11 @@ mod tests {
     fn a_closed_mailbox_gives_commands_back_and_keeps_the_sequence() {
         let mailbox = Mailbox::closed();
         assert_eq!(mailbox.open(), 0);
-        assert_eq!(mailbox.post_command("read"), Ok(()));
+        assert_eq!(mailbox.post_command(42, "read"), Ok(()));
         assert_eq!(mailbox.close().commands, ["read"]);
         mailbox.retire(41);
         mailbox.post_wake(key(1));
-        assert_eq!(mailbox.post_command("too late"), Err("too late"));
+        assert_eq!(mailbox.post_command(42, "too late"), Err("too late"));
         assert_eq!(mailbox.open(), 41, "the next owner goes on from there");
         assert!(!mailbox.take(&mut Mail::new()));
         assert!(mailbox.is_owned_since(42) && !mailbox.is_owned_since(41));

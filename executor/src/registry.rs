@@ -53,9 +53,10 @@ pub(crate) fn mailbox(executor: ExecutorId) -> Option<&'static Mailbox<Command>>
     MAILBOXES[executor.index()].get()
 }
 
-/// Posts a command, or drops it (with nothing locked) where no executor will run it.
-pub(crate) fn send(executor: ExecutorId, command: Command) {
-    if let Some(Err(command)) = mailbox(executor).map(|mailbox| mailbox.post_command(command)) {
+/// Posts a command to the owner that gave out the number `since`, or drops it (with nothing locked) where that one will
+/// not run it.
+pub(crate) fn send(executor: ExecutorId, since: u64, command: Command) {
+    if let Some(Err(command)) = mailbox(executor).map(|mailbox| mailbox.post_command(since, command)) {
         contain_quietly(|| drop(command));
     }
 }
@@ -63,5 +64,5 @@ pub(crate) fn send(executor: ExecutorId, command: Command) {
 /// Has `command` run on the thread of `executor`, between two polls. It is dropped without being run when that
 /// executor is gone, or goes before it came to it.
 pub fn post(executor: ExecutorId, command: impl FnOnce() + Send + 'static) {
-    send(executor, Box::new(move |_| command()));
+    send(executor, u64::MAX, Box::new(move |_| command()));
 }

@@ -1,34 +1,51 @@
-//! One task: a future, then its result, in one allocation.
-//!
-//! Invariant 8: the future is dropped, on its owner's thread, before its result can be seen; a panicking drop becomes
-//! the task's [`JoinError`]. The one exception is a task spawned while its executor shuts down: its handle says
-//! 'cancelled' at once, and the future is dropped when the destructor that spawned it has returned.
+//! One task: an id, a future, then its result, in one allocation.
 
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::contain::{contain, contain_quietly, discard};
+use crate::contain::{contain, discard};
 use crate::core::Core;
-use crate::join::{JoinError, JoinHandle};
-use crate::key::ExecutorId;
+use crate::handle::{Handle, RemoteJoinHandle};
+use crate::key::{ExecutorId, Sequence};
+use crate::stage::{Origin, Stage};
 use crate::trace::TaskSpan;
+use crate::waker::TaskId;
 
+pub use crate::budget::{Unconstrained, consume_budget, unconstrained};
+pub use crate::join::{AbortHandle, JoinError, JoinHandle};
+pub use crate::join_set::JoinSet;
 pub use crate::yield_now::{YieldNow, yield_now};
 
 /// The full number of a task: the executor in its high 10 bits, and a count that does not come again in the life of
-/// the process. It is what logs and errors name a task by.
+/// the process. It is what logs and errors name a task by: `0.7` is the seventh of executor 0, `0.r7` the seventh that
+/// came from another thread.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(u64);
 
 const SEQUENCE_BITS: u32 = 54;
 
+/// Tasks that come from other threads are numbered down from here, by the process; an executor numbers its own up
+/// from 1, and needs no atomic for that. The two never meet.
+static LAST_REMOTE: AtomicU64 = AtomicU64::new(1 << SEQUENCE_BITS);
+
 impl Id {
+    /// The number of a task on its way to another thread's executor.
+    pub(crate) fn remote(executor: ExecutorId) -> Self {
+        loop {
+            let sequence = LAST_REMOTE.fetch_sub(1, Ordering::Relaxed) - 1;
+            if Sequence::is_valid(sequence) {
+                return Self::new(executor, sequence);
+            }
+        }
+    }
+
     pub(crate) fn new(executor: ExecutorId, sequence: u64) -> Self {
         Self((executor.index() as u64) << SEQUENCE_BITS | sequence)
     }
@@ -46,7 +63,11 @@ impl Id {
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.executor().index(), self.sequence())
+        let (executor, sequence) = (self.executor().index(), self.sequence());
+        match sequence >> (SEQUENCE_BITS - 1) {
+            0 => write!(f, "{executor}.{sequence}"),
+            _ => write!(f, "{executor}.r{}", (1 << SEQUENCE_BITS) - sequence),
+        }
     }
 }
 
@@ -93,7 +114,7 @@ where
     crate::context::expect("`spawn`").spawn(future, None, Location::caller())
 }
 
-/// Gives a task a name, which its span and the report of its panic show.
+/// Gives a task a name, which its span, its [`JoinError`] and the report of its panic show.
 ///
 /// # Examples
 ///
@@ -137,6 +158,30 @@ impl Builder {
     {
         crate::context::expect("`task::Builder::spawn`").spawn(future, self.name, Location::caller())
     }
+
+    /// As [`Handle::spawn`].
+    #[track_caller]
+    pub fn spawn_on<F>(self, future: F, handle: &Handle) -> RemoteJoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        handle.spawn_named(future, self.name, Location::caller())
+    }
+
+    /// As [`JoinSet::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// As [`spawn`](fn@spawn).
+    #[track_caller]
+    pub fn spawn_into<F>(self, future: F, set: &mut JoinSet<F::Output>) -> AbortHandle
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        set.spawn_named(future, self.name, Location::caller())
+    }
 }
 
 /// A task as the tables hold it.
@@ -144,21 +189,17 @@ pub(crate) type TaskBox = Pin<Box<dyn Run>>;
 
 /// What the executor does with a task of any type. Nothing here lets a panic out.
 pub(crate) trait Run {
-    /// Polls the future. When it is done, or panicked, the future has been dropped and the result is stored
-    /// (invariant 8).
+    /// As [`Stage::poll`].
     fn poll(self: Pin<&mut Self>, id: Id, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Drops the future and stores 'cancelled', or the panic of that drop.
+    /// As [`Stage::cancel`].
     fn cancel(self: Pin<&mut Self>, id: Id);
 
     /// Moves the result into `out`, which is an `Option<Result<Output, JoinError>>`.
     fn take_result(self: Pin<&mut Self>, out: &mut dyn Any);
 
-    /// Drops whatever is stored.
-    fn clear(self: Pin<&mut Self>);
-
-    /// The stored panic's message, while nobody has taken the result.
-    fn unobserved_panic(self: Pin<&mut Self>) -> Option<String>;
+    /// Drops whatever is stored; gives back a panic that nobody has seen.
+    fn clear(self: Pin<&mut Self>) -> Option<JoinError>;
 
     /// Where the task was spawned.
     fn location(&self) -> &'static Location<'static>;
@@ -173,15 +214,6 @@ pin_project! {
     }
 }
 
-pin_project! {
-    #[project = StageProj]
-    enum Stage<F: Future> {
-        Future { #[pin] future: F },
-        Result { result: Option<Result<F::Output, JoinError>> },
-        Empty,
-    }
-}
-
 /// Puts a future into the one allocation that its task has.
 #[inline]
 pub(crate) fn boxed<F>(future: F, location: &'static Location<'static>, span: TaskSpan) -> TaskBox
@@ -192,65 +224,40 @@ where
     Box::pin(Task { location, span, stage: Stage::Future { future } })
 }
 
-impl<F: Future> Stage<F> {
-    /// Drops the future where it lies, and stores what it came to; a panic of the drop is what it came to.
-    fn finish(mut self: Pin<&mut Self>, id: Id, result: Result<F::Output, JoinError>) {
-        // `Pin::set` writes the new value even when the drop of the old one panics.
-        let dropped = contain(|| self.as_mut().set(Stage::Empty));
-        let result = match (dropped, result) {
-            (Ok(()), result) => result,
-            (Err(payload), unwanted) => {
-                contain_quietly(|| drop(unwanted));
-                Err(JoinError::panic(id, payload))
-            }
-        };
-        self.set(Stage::Result { result: Some(result) });
-    }
-}
-
 impl<F> Run for Task<F>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
     fn poll(self: Pin<&mut Self>, id: Id, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
+        let this = self.project();
         let _entered = this.span.enter();
-        let StageProj::Future { future } = this.stage.as_mut().project() else {
-            unreachable!("a task is not polled after it has finished");
-        };
-        let result = match contain(|| future.poll(cx)) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(output)) => Ok(output),
-            Err(payload) => Err(JoinError::panic(id, payload)),
-        };
-        this.stage.finish(id, result);
-        Poll::Ready(())
+        this.stage.poll(Origin { id, location: this.location }, cx)
     }
 
     fn cancel(self: Pin<&mut Self>, id: Id) {
         let this = self.project();
         let _entered = this.span.enter();
-        this.stage.finish(id, Err(JoinError::cancelled(id)));
+        this.stage.cancel(Origin { id, location: this.location });
     }
 
     fn take_result(self: Pin<&mut Self>, out: &mut dyn Any) {
-        let out = out.downcast_mut::<Option<Result<F::Output, JoinError>>>();
-        if let (Some(out), StageProj::Result { result }) = (out, self.project().stage.project()) {
-            *out = result.take();
+        if let Some(out) = out.downcast_mut::<Option<Result<F::Output, JoinError>>>() {
+            *out = self.project().stage.take();
         }
     }
 
-    fn clear(self: Pin<&mut Self>) {
+    fn clear(self: Pin<&mut Self>) -> Option<JoinError> {
         let mut stage = self.project().stage;
+        let unobserved = match stage.as_mut().take() {
+            Some(Err(error)) if error.is_panic() => Some(error),
+            other => {
+                contain(|| drop(other)).unwrap_or_else(discard);
+                None
+            }
+        };
         contain(|| stage.set(Stage::Empty)).unwrap_or_else(discard);
-    }
-
-    fn unobserved_panic(self: Pin<&mut Self>) -> Option<String> {
-        match self.project().stage.project() {
-            StageProj::Result { result: Some(Err(error)) } if error.is_panic() => Some(error.to_string()),
-            _ => None,
-        }
+        unobserved
     }
 
     fn location(&self) -> &'static Location<'static> {
@@ -272,8 +279,18 @@ impl Core {
         F::Output: 'static,
     {
         let id = Id::new(self.id, self.next_sequence());
+        JoinHandle::new(id, self.spawn_as(Origin { id, location }, future, name))
+    }
+
+    /// As [`spawn`](Self::spawn), under a number that the task was given before.
+    #[inline]
+    pub(crate) fn spawn_as<F>(&self, origin: Origin, future: F, name: Option<Box<str>>) -> TaskId
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let Origin { id, location } = origin;
         let span = TaskSpan::new(id, name.as_deref(), location);
-        let key = self.spawn_boxed(id, boxed(future, location, span), name);
-        JoinHandle::new(id, key)
+        self.spawn_boxed(id, boxed(future, location, span), name)
     }
 }

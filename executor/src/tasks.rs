@@ -22,6 +22,7 @@ use std::task::Waker;
 
 use crate::key::{ExecutorId, MAX_SLOTS};
 use crate::slots::Slots;
+use crate::stage::Origin;
 use crate::task::{Id, TaskBox};
 use crate::waker::TaskId;
 
@@ -29,6 +30,12 @@ pub(crate) struct Tasks {
     executor: ExecutorId,
     slots: Slots<Slot>,
     ready: VecDeque<u32>,
+    /// How many are not finished.
+    pub(crate) alive: usize,
+    pub(crate) spawned: u64,
+    pub(crate) polls: u64,
+    /// Wakes that queued a task.
+    pub(crate) wakes: u64,
 }
 
 struct Slot {
@@ -78,7 +85,7 @@ pub(crate) enum Joined {
 
 impl Tasks {
     pub(crate) fn new(executor: ExecutorId) -> Self {
-        Self { executor, slots: Slots::new(executor), ready: VecDeque::new() }
+        Self { executor, slots: Slots::new(executor), ready: VecDeque::new(), alive: 0, spawned: 0, polls: 0, wakes: 0 }
     }
 
     fn insert_as(&mut self, sequence: u64, state: State, task: Option<TaskBox>) -> Result<TaskId, Option<TaskBox>> {
@@ -91,7 +98,10 @@ impl Tasks {
 
     /// Stores a task with its handle, ready to run. Gives it back where the table is full.
     pub(crate) fn insert(&mut self, id: Id, task: TaskBox) -> Result<TaskId, TaskBox> {
-        self.insert_as(id.sequence(), State::Idle, Some(task)).map_err(|task| task.expect("it was given"))
+        let key = self.insert_as(id.sequence(), State::Idle, Some(task)).map_err(|task| task.expect("it was given"))?;
+        self.alive += 1;
+        self.spawned += 1;
+        Ok(key)
     }
 
     /// Gives the future of `block_on` an id, ready to run.
@@ -111,6 +121,7 @@ impl Tasks {
         {
             slot.scheduled = true;
             self.ready.push_back(key.0.slot());
+            self.wakes += 1;
         }
     }
 
@@ -127,9 +138,13 @@ impl Tasks {
                     let aborted = slot.aborted;
                     let task = slot.task.take().expect("an idle task is in its slot");
                     let key = TaskId(self.slots.key_at(number, sequence));
+                    self.polls += 1;
                     return Some(Popped::Task { key, id: Id::new(self.executor, sequence), task, aborted });
                 }
-                State::Root => return Some(Popped::Root),
+                State::Root => {
+                    self.polls += 1;
+                    return Some(Popped::Root);
+                }
                 State::Dead => {
                     let key = self.slots.key_at(number, sequence);
                     self.slots.remove(key);
@@ -138,6 +153,13 @@ impl Tasks {
                 State::Done => {}
                 State::Running => unreachable!("one task runs at a time"),
             }
+        }
+    }
+
+    /// Moves one of those that are ready to the front: number `choice`, counted round.
+    pub(crate) fn prefer(&mut self, choice: u64) {
+        if let Some(last) = self.ready.len().checked_sub(1) {
+            self.ready.swap(0, (choice % (last as u64 + 1)) as usize);
         }
     }
 
@@ -158,6 +180,7 @@ impl Tasks {
     /// Running → Done, or free where no handle is left, and then the task is given back to be dropped. The joiner is
     /// to be woken.
     pub(crate) fn finish(&mut self, key: TaskId, task: TaskBox) -> (Option<Waker>, Option<TaskBox>) {
+        self.alive -= 1;
         let slot = self.slots.get_mut(key.0).expect("a running task has its slot");
         let joiner = slot.joiner.take();
         if slot.joinable {
@@ -238,8 +261,24 @@ impl Tasks {
     /// Shutting down: empties slot number `number`, whatever it holds. Its handle will find it gone.
     pub(crate) fn evict(&mut self, number: u32) -> Option<(Id, Option<TaskBox>, Option<Waker>)> {
         let (sequence, slot) = self.slots.at(number)?;
+        if slot.state == State::Idle {
+            self.alive -= 1;
+        }
         slot.state = State::Dead;
         Some((Id::new(self.executor, sequence), slot.task.take(), slot.joiner.take()))
+    }
+
+    /// The tasks that are not finished, but for one that is running.
+    pub(crate) fn waiting(&mut self) -> Vec<Origin> {
+        let mut waiting = Vec::new();
+        for number in 0..self.slot_count() {
+            if let Some((sequence, slot)) = self.slots.at(number)
+                && let (State::Idle, Some(task)) = (slot.state, &slot.task)
+            {
+                waiting.push(Origin { id: Id::new(self.executor, sequence), location: task.location() });
+            }
+        }
+        waiting
     }
 
     /// How many slots a walk over all of them has to look at.

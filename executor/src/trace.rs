@@ -3,20 +3,19 @@
 //! Cold events are always there. A span per task and the events for wake and park are behind the feature `trace`;
 //! without it their functions are empty.
 
-use std::panic::Location;
-
 use crate::contain::contain_quietly;
+use crate::join::JoinError;
 
 /// A task panicked, and its result was dropped unread.
 #[cold]
-pub(crate) fn unobserved_panic(name: Option<&str>, spawned: &Location<'_>, error: &str) {
+pub(crate) fn unobserved_panic(error: &JoinError) {
     // A log layer is foreign code like any other.
     contain_quietly(|| {
         tracing::error!(
             target: "pollywog::task",
-            name = name.unwrap_or("(no name)"),
-            %spawned,
-            error,
+            name = error.name().unwrap_or("(no name)"),
+            spawned = error.location().map(tracing::field::display),
+            %error,
             "a task panicked and nobody looked at its result"
         );
     });

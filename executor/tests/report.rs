@@ -94,7 +94,7 @@ fn unobserved_panic() {
     assert_eq!(reports.len(), 1, "{reports:?}");
     let report = &reports[0];
     assert_eq!(report["name"], "the exploding one");
-    assert_eq!(report["error"], format!("task {id} panicked: expected: explosion"));
+    assert_eq!(report["error"], format!("task {id} 'the exploding one' panicked: expected: explosion"));
     assert_eq!(report["message"], "a task panicked and nobody looked at its result");
     let place = format!("{}:{line}:", file!());
     assert!(report["spawned"].starts_with(&place), "{} is not at {place}", report["spawned"]);

@@ -31,7 +31,12 @@ pub(crate) fn resolve(target: impl ToSocketAddrs) -> impl Future<Output = io::Re
     async move {
         let addresses = match target {
             sealed::Kind::Addresses(addresses) => addresses,
-            sealed::Kind::Name(name, port) => blocking::unblock(move || look_up(name, port)).await?,
+            sealed::Kind::Name(name, port) => {
+                // A paused clock waits for it.
+                let _hold = pollywog_executor::time::hold();
+                // Not a task of the executor: dropping this cancels the look-up where it has not begun.
+                blocking::unblock(move || look_up(name, port)).await?
+            }
             sealed::Kind::Wrong(error) => return Err(error),
         };
         if addresses.is_empty() {

@@ -64,7 +64,12 @@ mod tcp;
 mod trace;
 mod waiter;
 
-pub use pollywog_executor::{AbortHandle, JoinError, JoinHandle, budget, spawn, task, time};
+#[cfg(feature = "blocking")]
+pub use pollywog_executor::spawn_blocking;
+pub use pollywog_executor::{
+    AbortHandle, Handle, JoinError, JoinHandle, JoinSet, Metrics, RemoteJoinHandle, Scope, ScopedJoinHandle,
+    UnhandledPanic, budget, cancel, scope, spawn, task, time, try_scope,
+};
 
 pub use self::addr::ToSocketAddrs;
 pub use self::runtime::{Builder, Runtime, run};

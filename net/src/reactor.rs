@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -58,6 +59,11 @@ impl Reactor {
             buffer: Cell::new(None),
         });
         Ok(Self { shared, poll, events: Events::with_capacity(EVENTS_PER_TURN), unpark, foreign: Vec::new() })
+    }
+
+    /// The selector's descriptor.
+    pub(crate) fn as_raw_fd(&self) -> RawFd {
+        self.poll.as_raw_fd()
     }
 
     /// Waits for events. A signal does not end the wait: it goes on for the rest of the time.

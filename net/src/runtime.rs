@@ -4,9 +4,12 @@ use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::task::Waker;
+use std::time::Instant;
 
 use pollywog_executor::driver::wake_all;
-use pollywog_executor::{Executor, JoinHandle};
+use pollywog_executor::{Executor, Handle, JoinHandle, Metrics, UnhandledPanic};
 
 use crate::context;
 use crate::reactor::Reactor;
@@ -60,6 +63,30 @@ impl Builder {
         self
     }
 
+    /// Has `seed` choose which of the ready tasks runs next: see [`pollywog_executor::Builder::seed`].
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.executor = self.executor.seed(seed);
+        self
+    }
+
+    /// What happens when a task panics ([`UnhandledPanic::Ignore`]).
+    pub fn unhandled_panic(mut self, behavior: UnhandledPanic) -> Self {
+        self.executor = self.executor.unhandled_panic(behavior);
+        self
+    }
+
+    /// Has `hook` called before the runtime sleeps. It may spawn and wake, and then the runtime does not sleep.
+    pub fn on_park(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.executor = self.executor.on_park(hook);
+        self
+    }
+
+    /// Has `hook` called after the runtime slept.
+    pub fn on_unpark(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.executor = self.executor.on_unpark(hook);
+        self
+    }
+
     /// Makes the runtime.
     ///
     /// # Errors
@@ -105,6 +132,16 @@ impl Runtime {
         self.executor().spawn(future)
     }
 
+    /// A handle that spawns from any thread.
+    pub fn handle(&self) -> Handle {
+        self.executor().handle()
+    }
+
+    /// What the executor has done so far.
+    pub fn metrics(&self) -> Metrics {
+        self.executor().metrics()
+    }
+
     /// Runs `future`, and with it every task, until `future` is done. Tasks that are not done by then wait for the
     /// next `block_on`.
     ///
@@ -112,6 +149,54 @@ impl Runtime {
     ///
     /// As [`Executor::block_on`].
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.inside(|executor, reactor| executor.block_on(reactor, future))
+    }
+
+    /// One turn, without sleeping, for a loop that has other things to do too; returns whether there is more to do at
+    /// once. When there is not, the next is due when the waker of [`on_wake`](Self::on_wake) is woken, when
+    /// [`next_deadline`](Self::next_deadline) has come, and when the runtime's descriptor (see [`AsRawFd`]) is readable.
+    ///
+    /// # Panics
+    ///
+    /// As [`Executor::tick`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pollywog_net::{Runtime, TcpListener, TcpStream};
+    ///
+    /// let runtime = Runtime::new()?;
+    /// let task = runtime.spawn(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (connected, accepted) = futures::join!(TcpStream::connect(listener.local_addr()?), listener.accept());
+    ///     connected.and(accepted)
+    /// });
+    /// while runtime.has_tasks() {
+    ///     runtime.tick(); // a window's loop would sleep here, in its own way
+    /// }
+    /// runtime.block_on(task).unwrap()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn tick(&self) -> bool {
+        self.inside(|executor, reactor| executor.tick(reactor))
+    }
+
+    /// As [`Executor::has_tasks`].
+    pub fn has_tasks(&self) -> bool {
+        self.executor().has_tasks()
+    }
+
+    /// As [`Executor::next_deadline`].
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.executor().next_deadline()
+    }
+
+    /// As [`Executor::on_wake`].
+    pub fn on_wake(&self, waker: Waker) {
+        self.executor().on_wake(waker);
+    }
+
+    fn inside<R>(&self, run: impl FnOnce(&Executor, &mut Reactor) -> R) -> R {
         let Ok(mut reactor) = self.reactor.try_borrow_mut() else {
             panic!(
                 "`block_on` of a runtime inside itself would stop every task of this thread: `await` the future, \
@@ -119,7 +204,19 @@ impl Runtime {
             );
         };
         let _entered = context::enter(reactor.shared.clone());
-        self.executor().block_on(&mut *reactor, future)
+        run(self.executor(), &mut reactor)
+    }
+}
+
+/// The descriptor of the selector, readable when the reactor has an event: for an outer loop to wait on beside its own.
+/// It can be asked for while the runtime does not run.
+///
+/// # Panics
+///
+/// Inside the runtime.
+impl AsRawFd for Runtime {
+    fn as_raw_fd(&self) -> RawFd {
+        self.reactor.try_borrow().expect("the descriptor is for an outer loop").as_raw_fd()
     }
 }
 

@@ -24,9 +24,9 @@ impl Bed {
         self.0.wait();
     }
 
-    fn waker(&self) -> std::task::Waker {
+    fn waker(&self) -> std::sync::Arc<std::task::Waker> {
         let bed = self.clone();
-        waker_fn(move || bed.0.notify())
+        std::sync::Arc::new(waker_fn(move || bed.0.notify()))
     }
 }
 
@@ -85,7 +85,7 @@ fn two_posters_and_nothing_is_lost() {
         };
         let other = {
             let mailbox = mailbox.clone();
-            thread::spawn(move || mailbox.post_command(2).unwrap())
+            thread::spawn(move || mailbox.post_command(1, 2).unwrap())
         };
         let mail = receive(&mailbox, &bed, 2);
         assert_eq!(mail.wakes, [key(1)]);
@@ -126,9 +126,9 @@ fn between_two_ticks_exactly_one_poster_calls_the_outer_loop() {
         let mailbox = open();
         let calls = std::sync::Arc::new(AtomicUsize::new(0));
         let counter = calls.clone();
-        mailbox.set_unparker(Some(waker_fn(move || {
+        mailbox.set_unparker(Some(std::sync::Arc::new(waker_fn(move || {
             counter.fetch_add(1, Relaxed);
-        })));
+        }))));
         // A tick ends parked: the outer loop sleeps somewhere of its own.
         assert!(mailbox.try_park());
         let posters = [1, 2].map(|slot| {
@@ -152,7 +152,7 @@ fn a_command_against_close_is_returned_exactly_once() {
         let mailbox = open();
         let poster = {
             let mailbox = mailbox.clone();
-            thread::spawn(move || mailbox.post_command(7).err())
+            thread::spawn(move || mailbox.post_command(1, 7).err())
         };
         let unread = mailbox.close().commands;
         let refused = poster.join().unwrap();

@@ -5,6 +5,8 @@
 //! is asked to round up) and on the polls that are under way. Time is that of [`Instant`], which on Linux stands
 //! still while the machine is suspended.
 
+pub(crate) mod clock;
+mod interval;
 mod sleep;
 pub(crate) mod table;
 mod timeout;
@@ -12,6 +14,8 @@ mod timeout;
 use crate::core::Core;
 use crate::driver::wake_all;
 
+pub use self::clock::{Hold, advance, hold, now, pause, resume};
+pub use self::interval::{Interval, MissedTickBehavior, interval, interval_at};
 pub use self::sleep::{Sleep, sleep, sleep_until};
 pub use self::timeout::{Elapsed, Timeout, timeout, timeout_at};
 pub use std::time::{Duration, Instant};
@@ -24,11 +28,12 @@ impl Core {
 
     /// Wakes whoever waits for a moment that has come. The clock is read once, and only when there is a timer.
     pub(crate) fn fire_timers(&self) {
-        if self.timers.borrow().is_empty() {
+        if self.next_deadline().is_none() {
             return;
         }
-        let now = Instant::now();
-        let due = self.timers.borrow_mut().take_due(now);
-        wake_all(due.into_values());
+        let now = self.clock.now();
+        let mut due = Vec::new();
+        self.timers.borrow_mut().take_due(now, &mut due);
+        wake_all(due);
     }
 }

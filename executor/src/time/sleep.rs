@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::table::Place;
+use super::now;
+use super::table::TimerKey;
 use crate::context;
 use crate::core::Core;
+use crate::key::ExecutorId;
 use crate::registry;
-use crate::task::Id;
 
 /// As far away as a deadline gets: thirty years, as in tokio. Not every clock can say more.
 const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
@@ -34,8 +36,12 @@ const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
 /// # Ok::<(), pollywog_executor::TooManyExecutors>(())
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
-    let now = Instant::now();
-    sleep_until(now.checked_add(duration).unwrap_or(now + FAR))
+    sleep_until(after(now(), duration))
+}
+
+/// The moment `duration` after `moment`, or one that is far.
+pub(super) fn after(moment: Instant, duration: Duration) -> Instant {
+    moment.checked_add(duration).unwrap_or(moment + FAR)
 }
 
 /// Waits until `deadline`; one that has passed is ready at the first poll.
@@ -53,12 +59,12 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 ///
 /// # Panics
 ///
-/// Polling panics outside an executor.
+/// Polling panics outside an executor, and when 2^24 − 1 timers are set.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
     deadline: Instant,
-    /// The executor and the number of the timer, once one is set.
-    timer: Option<Id>,
+    /// Where the timer is, once one is set.
+    timer: Option<(ExecutorId, TimerKey)>,
 }
 
 impl Sleep {
@@ -69,7 +75,7 @@ impl Sleep {
 
     /// Whether the deadline has passed.
     pub fn is_elapsed(&self) -> bool {
-        Instant::now() >= self.deadline
+        now() >= self.deadline
     }
 
     /// Moves the deadline. A task that waits already learns of it when it polls next, so reset what you hold, then
@@ -79,42 +85,39 @@ impl Sleep {
         self.deadline = deadline;
     }
 
-    fn place(&self, timer: Id) -> Place {
-        (self.deadline, timer.sequence())
-    }
-
     /// Takes the timer out, wherever it was set.
     fn cancel(&mut self) {
-        let Some(timer) = self.timer.take() else { return };
-        let place = self.place(timer);
-        match context::with(|core| core.filter(|core| core.id == timer.executor()).cloned()) {
-            Some(core) => drop(core.remove_timer(&place)),
-            None => registry::send(timer.executor(), Box::new(move |core| drop(core.remove_timer(&place)))),
+        let Some((executor, key)) = self.timer.take() else { return };
+        let deadline = self.deadline;
+        match context::with(|core| core.filter(|core| core.id == executor).cloned()) {
+            Some(core) => core.remove_timer(deadline, key),
+            // A later executor of that number finds nothing under the key.
+            None => registry::send(executor, u64::MAX, Box::new(move |core| core.remove_timer(deadline, key))),
         }
     }
 }
 
 impl Core {
-    fn remove_timer(&self, place: &Place) -> Option<Waker> {
-        self.timers.borrow_mut().remove(place)
+    fn remove_timer(&self, deadline: Instant, key: TimerKey) {
+        let waker = self.timers.borrow_mut().remove(deadline, key);
+        drop(waker);
     }
 
     /// Whether the timer is still set; if so, with this waker.
-    fn renew_timer(&self, place: Place, waker: &Waker) -> bool {
-        let is_same = match self.timers.borrow().get(&place).map(|old| (old.data(), old.vtable())) {
+    fn renew_timer(&self, deadline: Instant, key: TimerKey, waker: &Waker) -> bool {
+        let is_same = match self.timers.borrow_mut().waker(deadline, key) {
             None => return false,
-            // What `will_wake` compares; the waker itself is foreign.
-            Some((data, vtable)) => data == waker.data() && std::ptr::eq(vtable, waker.vtable()),
+            // Compares two pointers; the waker itself is foreign.
+            Some(old) => old.will_wake(waker),
         };
         if !is_same {
-            self.set_timer(place, waker.clone());
+            let mut waker = waker.clone();
+            if let Some(old) = self.timers.borrow_mut().waker(deadline, key) {
+                mem::swap(old, &mut waker);
+            }
+            drop(waker);
         }
         true
-    }
-
-    fn set_timer(&self, place: Place, waker: Waker) {
-        let old = self.timers.borrow_mut().set(place, waker);
-        drop(old);
     }
 }
 
@@ -123,11 +126,11 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let core = context::expect("a `Sleep` was polled");
-        if self.timer.is_some_and(|timer| timer.executor() != core.id) {
+        if self.timer.is_some_and(|(executor, _)| executor != core.id) {
             self.cancel();
         }
-        if let Some(timer) = self.timer {
-            if core.renew_timer(self.place(timer), cx.waker()) {
+        if let Some((_, key)) = self.timer {
+            if core.renew_timer(self.deadline, key, cx.waker()) {
                 return Poll::Pending;
             }
             // It fired, or it belonged to an executor before this one of the same number.
@@ -136,9 +139,9 @@ impl Future for Sleep {
         if self.is_elapsed() {
             return Poll::Ready(());
         }
-        let timer = Id::new(core.id, core.next_sequence());
-        core.set_timer(self.place(timer), cx.waker().clone());
-        self.timer = Some(timer);
+        let (number, waker) = (core.next_sequence(), cx.waker().clone());
+        let key = core.timers.borrow_mut().set(self.deadline, number, waker);
+        self.timer = Some((core.id, key));
         Poll::Pending
     }
 }

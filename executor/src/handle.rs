@@ -1,0 +1,234 @@
+//! Spawning onto an executor from other threads.
+//!
+//! The spawn is a command in the executor's mailbox, and the result comes back through memory that the task and its
+//! handle share: the handle knows nothing of slots.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::context;
+use crate::core::Core;
+use crate::deliver::Deliver;
+use crate::driver::wake_all;
+use crate::join::{AbortHandle, JoinError};
+use crate::key::ExecutorId;
+use crate::registry::{self, Command};
+use crate::stage::Origin;
+use crate::task::Id;
+use crate::trace;
+
+/// The way to an executor from any thread. It does not keep the executor alive.
+///
+/// # Examples
+///
+/// ```
+/// use std::thread;
+/// use pollywog_executor::{Executor, Handle, driver::ThreadDriver};
+///
+/// let executor = Executor::new()?;
+/// let sum = executor.block_on(&mut ThreadDriver::new(), async {
+///     let handle = Handle::current();
+///     let task = thread::spawn(move || handle.spawn(async { 20 + 22 })).join().unwrap();
+///     task.await.expect("it does not panic")
+/// });
+/// assert_eq!(sum, 42);
+/// # Ok::<(), pollywog_executor::TooManyExecutors>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Handle {
+    executor: ExecutorId,
+    /// A number that the executor gave out, which tells it from others that had its index.
+    since: u64,
+}
+
+impl Handle {
+    pub(crate) fn new(core: &Core) -> Self {
+        Self { executor: core.id, since: core.opened_at }
+    }
+
+    /// The handle of the executor that runs on this thread.
+    ///
+    /// # Panics
+    ///
+    /// Outside an executor.
+    #[track_caller]
+    pub fn current() -> Self {
+        Self::new(&context::expect("`Handle::current`"))
+    }
+
+    /// Whether the executor is gone: what is spawned is dropped then, and its handle says 'cancelled'.
+    pub fn is_closed(&self) -> bool {
+        registry::mailbox(self.executor).is_none_or(|mailbox| !mailbox.is_owned_since(self.since))
+    }
+
+    /// Spawns a task onto the executor, from any thread. A parked executor is woken by it; one that is between two
+    /// calls of `block_on` keeps it for the next. If the executor is gone, or goes before it comes to the task, the
+    /// future is dropped and the handle says 'cancelled'.
+    ///
+    /// For a task with a name see [`task::Builder::spawn_on`](crate::task::Builder::spawn_on).
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> RemoteJoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_named(future, None, Location::caller())
+    }
+
+    pub(crate) fn spawn_named<F>(
+        &self,
+        future: F,
+        name: Option<Box<str>>,
+        location: &'static Location<'static>,
+    ) -> RemoteJoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let origin = Origin { id: Id::remote(self.executor), location };
+        let shared = Arc::new(Shared { state: Mutex::new(State::default()) });
+        let theirs = shared.clone();
+        let task = Deliver::new(origin, future, move |result| theirs.finish(result));
+        let theirs = Arc::downgrade(&shared);
+        self.send(Box::new(move |core| {
+            let abort = core.spawn_detached(origin, task, name);
+            if let Some(shared) = theirs.upgrade() {
+                shared.lock().abort = Some(abort);
+            }
+        }));
+        RemoteJoinHandle { handle: *self, id: origin.id, shared }
+    }
+
+    /// Runs a command here, where this is the executor's thread, or posts it.
+    pub(crate) fn send(&self, command: Command) {
+        match context::current().filter(|core| Self::new(core) == *self) {
+            Some(core) => command(&core),
+            None => registry::send(self.executor, self.since, command),
+        }
+    }
+}
+
+/// Awaits the result of a task of another thread's executor, on any executor. Dropping it detaches the task, which
+/// runs on.
+///
+/// # Panics
+///
+/// Polling panics after the handle has given its result.
+///
+/// # Cancel safety
+///
+/// A handle that is polled by reference loses nothing when that is cancelled.
+pub struct RemoteJoinHandle<T> {
+    handle: Handle,
+    id: Id,
+    shared: Arc<Shared<T>>,
+}
+
+/// What the task and its handle share. Nothing foreign runs under the lock (invariant 10).
+struct Shared<T> {
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    abort: Option<AbortHandle>,
+    result: Option<Result<T, JoinError>>,
+    finished: bool,
+    detached: bool,
+    waker: Option<Waker>,
+}
+
+impl<T> Default for State<T> {
+    fn default() -> Self {
+        Self { abort: None, result: None, finished: false, detached: false, waker: None }
+    }
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn finish(&self, result: Result<T, JoinError>) {
+        let mut state = self.lock();
+        state.finished = true;
+        let unwanted = if state.detached { Some(result) } else { state.result.replace(result) };
+        let waker = state.waker.take();
+        drop(state);
+        wake_all(waker);
+        report(unwanted);
+    }
+}
+
+/// A result that nobody will see.
+fn report<T>(result: Option<Result<T, JoinError>>) {
+    if let Some(Err(error)) = result
+        && error.is_panic()
+    {
+        trace::unobserved_panic(&error);
+    }
+}
+
+impl<T> RemoteJoinHandle<T> {
+    /// The task's number.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// Asks the executor to cancel the task, from any thread: see [`JoinHandle::abort`](crate::JoinHandle::abort).
+    pub fn abort(&self)
+    where
+        T: Send + 'static,
+    {
+        let shared = self.shared.clone();
+        // It comes after the spawn, in the same queue, so that it finds the task.
+        self.handle.send(Box::new(move |_| {
+            let abort = shared.lock().abort.clone();
+            if let Some(abort) = abort {
+                abort.abort();
+            }
+        }));
+    }
+
+    /// Whether the task has ended.
+    pub fn is_finished(&self) -> bool {
+        self.shared.lock().finished
+    }
+}
+
+impl<T> Future for RemoteJoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let waker = cx.waker().clone();
+        let mut state = self.shared.lock();
+        if let Some(result) = state.result.take() {
+            return Poll::Ready(result);
+        }
+        assert!(!state.finished, "a RemoteJoinHandle is not polled after it has given its result");
+        let displaced = state.waker.replace(waker);
+        drop(state);
+        drop(displaced);
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for RemoteJoinHandle<T> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.detached = true;
+        let (result, waker) = (state.result.take(), state.waker.take());
+        drop(state);
+        drop(waker);
+        report(result);
+    }
+}
+
+impl<T> fmt::Debug for RemoteJoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteJoinHandle").field("id", &self.id).finish_non_exhaustive()
+    }
+}

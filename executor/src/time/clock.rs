@@ -1,0 +1,193 @@
+//! The executor's clock: that of the machine, or one that stands still until it is moved.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use super::sleep::after;
+use crate::context;
+use crate::handle::Handle;
+use crate::task::yield_now;
+
+#[derive(Default)]
+pub(crate) struct Clock {
+    hands: Cell<Hands>,
+    /// How many guards keep it from being moved where nothing is left to run.
+    holds: Cell<usize>,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Hands {
+    /// The machine's clock.
+    #[default]
+    Machine,
+    /// Stands still.
+    Paused { at: Instant },
+    /// Goes at the machine's pace, from where it stood when the machine's clock said `then`.
+    Resumed { at: Instant, then: Instant },
+}
+
+impl Clock {
+    #[inline]
+    pub(crate) fn now(&self) -> Instant {
+        match self.hands.get() {
+            Hands::Machine => Instant::now(),
+            Hands::Paused { at } => at,
+            Hands::Resumed { at, then } => at + then.elapsed(),
+        }
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        matches!(self.hands.get(), Hands::Paused { .. })
+    }
+
+    /// Whether the executor may move it.
+    pub(crate) fn is_free(&self) -> bool {
+        self.is_paused() && self.holds.get() == 0
+    }
+
+    pub(crate) fn pause(&self) {
+        self.hands.set(Hands::Paused { at: self.now() });
+    }
+
+    pub(crate) fn resume(&self) {
+        self.hands.set(Hands::Resumed { at: self.now(), then: Instant::now() });
+    }
+
+    /// Moves it, never back.
+    pub(crate) fn advance_to(&self, moment: Instant) {
+        self.hands.set(Hands::Paused { at: self.now().max(moment) });
+    }
+}
+
+/// The present moment of the executor that runs on this thread, which is the machine's unless it was [`pause`]d. Where
+/// no executor runs it is the machine's.
+pub fn now() -> Instant {
+    context::with(|core| core.map(|core| core.clock.now())).unwrap_or_else(Instant::now)
+}
+
+/// Stops the clock of the executor that runs on this thread, so that a test of hours takes milliseconds.
+///
+/// From now on time passes only by [`advance`], and by itself where the executor would otherwise sleep: when no task is
+/// ready, nothing was posted, a look at the driver brought nothing, and nobody [`hold`]s the clock, it moves to the
+/// next deadline. A socket that waits does not keep it from moving.
+///
+/// # Panics
+///
+/// Outside an executor, and when the clock stands still already.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use pollywog_executor::{Executor, driver::ThreadDriver, time};
+///
+/// let start = Instant::now();
+/// Executor::new()?.block_on(&mut ThreadDriver::new(), async {
+///     time::pause();
+///     let start = time::now();
+///     time::sleep(Duration::from_secs(3 * 3600)).await;
+///     assert_eq!(time::now() - start, Duration::from_secs(3 * 3600));
+/// });
+/// assert!(start.elapsed() < Duration::from_secs(3600));
+/// # Ok::<(), pollywog_executor::TooManyExecutors>(())
+/// ```
+#[track_caller]
+pub fn pause() {
+    let core = context::expect("`time::pause`");
+    assert!(!core.clock.is_paused(), "the clock stands still already");
+    core.clock.pause();
+}
+
+/// Lets a paused clock go on, from the moment at which it stands.
+///
+/// # Panics
+///
+/// Outside an executor, and when the clock is not paused.
+#[track_caller]
+pub fn resume() {
+    let core = context::expect("`time::resume`");
+    assert!(core.clock.is_paused(), "the clock is not paused");
+    core.clock.resume();
+}
+
+/// Moves a paused clock by `duration`; tasks whose timers are due by then have run once when this is ready.
+///
+/// # Panics
+///
+/// Outside an executor, and when the clock is not paused: both at once, not when awaited.
+///
+/// # Cancel safety
+///
+/// The clock is moved by the call itself.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use pollywog_executor::{Executor, driver::ThreadDriver, spawn, time};
+///
+/// Executor::new()?.block_on(&mut ThreadDriver::new(), async {
+///     time::pause();
+///     let task = spawn(time::sleep(Duration::from_secs(60)));
+///     time::advance(Duration::from_secs(59)).await;
+///     assert!(!task.is_finished());
+///     time::advance(Duration::from_secs(1)).await;
+///     assert!(task.is_finished());
+/// });
+/// # Ok::<(), pollywog_executor::TooManyExecutors>(())
+/// ```
+#[track_caller]
+pub fn advance(duration: Duration) -> impl Future<Output = ()> {
+    let core = context::expect("`time::advance`");
+    assert!(core.clock.is_paused(), "the clock is not paused: call `time::pause` first");
+    core.clock.advance_to(after(core.clock.now(), duration));
+    yield_now()
+}
+
+/// Keeps a paused clock from moving by itself while the guard lives: for work on other threads, which the executor
+/// cannot see. `spawn_blocking` does it for its own.
+///
+/// # Panics
+///
+/// Outside an executor.
+///
+/// # Examples
+///
+/// ```
+/// use std::{thread, time::Duration};
+/// use futures::channel::oneshot;
+/// use pollywog_executor::{Executor, driver::ThreadDriver, time};
+///
+/// Executor::new()?.block_on(&mut ThreadDriver::new(), async {
+///     time::pause();
+///     let (send, receive) = oneshot::channel();
+///     let hold = time::hold();
+///     thread::spawn(move || {
+///         let _ = send.send(42);
+///         drop(hold);
+///     });
+///     // Without the hold, the hour would be over at once.
+///     assert_eq!(time::timeout(Duration::from_secs(3600), receive).await.unwrap(), Ok(42));
+/// });
+/// # Ok::<(), pollywog_executor::TooManyExecutors>(())
+/// ```
+#[track_caller]
+pub fn hold() -> Hold {
+    let core = context::expect("`time::hold`");
+    core.clock.holds.update(|holds| holds + 1);
+    Hold { executor: Handle::new(&core) }
+}
+
+/// The guard of [`hold`]; it may be dropped on any thread.
+#[derive(Debug)]
+#[must_use = "the clock is held until this is dropped"]
+pub struct Hold {
+    executor: Handle,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.executor.send(Box::new(|core| core.clock.holds.update(|holds| holds - 1)));
+    }
+}
