@@ -221,18 +221,9 @@ impl Turn {
             core.before_sleep();
             self.told = true;
         }
-        // Computed before the sleep is announced (invariant 6).
-        match core.time_to_sleep(driver).filter(|_| self.may_sleep) {
-            Some(timeout) if core.mailbox.try_park() => {
-                let start = core.counters.stop();
-                driver.park(timeout, &mut self.ready);
-                core.mailbox.end_park();
-                core.counters.slept(start);
-                core.after_sleep();
-                self.told = false;
-            }
-            // Mail that keeps coming must not keep the driver from its turn.
-            _ => driver.park(Some(Duration::ZERO), &mut self.ready),
+        let woke = self.sleep(core, driver);
+        if woke.is_none() {
+            driver.park(Some(Duration::ZERO), &mut self.ready);
         }
         core.counters.count_turn();
         core.schedule_all(&mut self.ready);
@@ -240,8 +231,29 @@ impl Turn {
         if core.clock.is_free() && !core.has_work() {
             core.move_clock(self.may_sleep && driver.is_simulation());
         }
-        core.fire_timers();
+        core.fire_timers(woke);
         core.wake_deferred();
+    }
+
+    /// Sleeps, if there is nothing else to do; returns when it woke.
+    fn sleep(&mut self, core: &Rc<Core>, driver: &mut dyn Driver) -> Option<Instant> {
+        if !self.may_sleep || core.has_work() {
+            return None;
+        }
+        let start = Instant::now();
+        // Computed before the sleep is announced (invariant 6).
+        let timeout = core.time_to_sleep(driver, start)?;
+        // Mail that keeps coming must not keep the driver from its turn.
+        if !core.mailbox.try_park() {
+            return None;
+        }
+        driver.park(timeout, &mut self.ready);
+        core.mailbox.end_park();
+        let end = Instant::now();
+        core.counters.count_sleep(start, end);
+        core.after_sleep();
+        self.told = false;
+        Some(end)
     }
 }
 

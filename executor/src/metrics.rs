@@ -81,23 +81,21 @@ impl Counters {
         self.running.set(Some(Instant::now()));
     }
 
-    /// It runs no more; returns this moment.
-    pub(crate) fn stop(&self) -> Instant {
-        let now = Instant::now();
-        self.busy.set(self.busy_at(now));
+    /// It runs no more.
+    pub(crate) fn stop(&self) {
+        self.busy.set(self.busy_at(Instant::now()));
         self.running.set(None);
-        now
     }
 
     fn busy_at(&self, now: Instant) -> Duration {
         self.busy.get() + self.running.get().map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
-    /// It slept since `start`.
-    pub(crate) fn slept(&self, start: Instant) {
-        self.start();
+    pub(crate) fn count_sleep(&self, start: Instant, end: Instant) {
+        self.busy.set(self.busy_at(start));
+        self.running.set(Some(end));
         self.parks.update(|parks| parks + 1);
-        self.parked.update(|parked| parked + start.elapsed());
+        self.parked.update(|parked| parked + end.saturating_duration_since(start));
     }
 
     pub(crate) fn count_turn(&self) {

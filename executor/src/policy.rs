@@ -1,7 +1,7 @@
 //! What the loop decides by the executor's settings: who runs next, when to sleep, what a panic ends.
 
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::builder::UnhandledPanic;
 use crate::contain::contain_quietly;
@@ -27,19 +27,18 @@ impl Core {
         }
     }
 
-    /// How long the executor may sleep: `None` is not at all, `Some(None)` is without limit.
+    /// How long the executor, which has nothing to do, may sleep: `None` is not at all, `Some(None)` is without limit.
+    /// The machine's clock says `now`.
     #[inline]
-    pub(crate) fn time_to_sleep(&self, driver: &dyn Driver) -> Option<Option<Duration>> {
-        if self.has_work() {
-            return None;
-        }
+    pub(crate) fn time_to_sleep(&self, driver: &dyn Driver, now: Instant) -> Option<Option<Duration>> {
         let deadline = self.next_deadline();
         if !self.clock.is_paused() {
-            return Some(deadline.map(|at| at.saturating_duration_since(self.clock.now())));
+            return Some(deadline.map(|at| at.saturating_duration_since(self.clock.at(now))));
         }
-        // Where the clock will be moved, a look at the driver comes first.
+        // Where a timer is due, or the clock will be moved, there is only a look at the driver.
+        let is_due = deadline.is_some_and(|at| at <= self.clock.now());
         let moves = self.clock.is_free() && (deadline.is_some() || driver.is_simulation());
-        (!moves).then_some(None)
+        (!is_due && !moves).then_some(None)
     }
 
     /// Moves the paused clock to the next deadline. Without one, a simulation has come to its end.

@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use crate::context;
 
-/// Lets every ready task run once, and the driver look for events and due timers once, before this task goes on.
+/// Lets every ready task run once, and the driver look for events and due timers once, before this task goes on. (With a
+/// [seed](crate::Builder::seed) only the driver: the seed may choose this task before the others.)
 ///
 /// Where no Pollywog executor runs it wakes its task and returns to it once.
 ///

@@ -31,9 +31,18 @@ impl Clock {
     #[inline]
     pub(crate) fn now(&self) -> Instant {
         match self.hands.get() {
-            Hands::Machine => Instant::now(),
             Hands::Paused { at } => at,
-            Hands::Resumed { at, then } => at + then.elapsed(),
+            _ => self.at(Instant::now()),
+        }
+    }
+
+    /// What it says when the machine's clock says `moment`.
+    #[inline]
+    pub(crate) fn at(&self, moment: Instant) -> Instant {
+        match self.hands.get() {
+            Hands::Machine => moment,
+            Hands::Paused { at } => at,
+            Hands::Resumed { at, then } => at + moment.saturating_duration_since(then),
         }
     }
 
@@ -111,11 +120,13 @@ pub fn resume() {
     core.clock.resume();
 }
 
-/// Moves a paused clock by `duration`; tasks whose timers are due by then have run once when this is ready.
+/// Moves a paused clock by `duration`. When this is ready, tasks whose timers are due by then have run once (unless a
+/// [seed](crate::Builder::seed) chose another order).
 ///
 /// # Panics
 ///
-/// Outside an executor, and when the clock is not paused: both at once, not when awaited.
+/// Outside an executor, when the clock is not paused, and when it would be moved more than 500 years from where the
+/// executor began: at once, not when awaited.
 ///
 /// # Cancel safety
 ///
@@ -141,16 +152,14 @@ pub fn resume() {
 pub fn advance(duration: Duration) -> impl Future<Output = ()> {
     let core = context::expect("`time::advance`");
     assert!(core.clock.is_paused(), "the clock is not paused: call `time::pause` first");
-    core.clock.advance_to(after(core.clock.now(), duration));
+    let moment = after(core.clock.now(), duration);
+    assert!(core.timers.borrow().reach(moment), "the clock cannot be moved more than 500 years");
+    core.clock.advance_to(moment);
     yield_now()
 }
 
 /// Keeps a paused clock from moving by itself while the guard lives: for work on other threads, which the executor
-/// cannot see. `spawn_blocking` does it for its own.
-///
-/// # Panics
-///
-/// Outside an executor.
+/// cannot see. `spawn_blocking` does it for its own. Where no executor runs, there is nothing to hold.
 ///
 /// # Examples
 ///
@@ -172,22 +181,25 @@ pub fn advance(duration: Duration) -> impl Future<Output = ()> {
 /// });
 /// # Ok::<(), pollywog_executor::TooManyExecutors>(())
 /// ```
-#[track_caller]
 pub fn hold() -> Hold {
-    let core = context::expect("`time::hold`");
-    core.clock.holds.update(|holds| holds + 1);
-    Hold { executor: Handle::new(&core) }
+    let core = context::current();
+    if let Some(core) = &core {
+        core.clock.holds.update(|holds| holds + 1);
+    }
+    Hold { executor: core.map(|core| Handle::new(&core)) }
 }
 
 /// The guard of [`hold`]; it may be dropped on any thread.
 #[derive(Debug)]
 #[must_use = "the clock is held until this is dropped"]
 pub struct Hold {
-    executor: Handle,
+    executor: Option<Handle>,
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.executor.send(Box::new(|core| core.clock.holds.update(|holds| holds - 1)));
+        if let Some(executor) = self.executor {
+            executor.send(Box::new(|core| core.clock.holds.update(|holds| holds - 1)));
+        }
     }
 }

@@ -26,12 +26,14 @@ impl Core {
         self.timers.borrow().next_deadline()
     }
 
-    /// Wakes whoever waits for a moment that has come. The clock is read once, and only when there is a timer.
-    pub(crate) fn fire_timers(&self) {
-        if self.next_deadline().is_none() {
+    /// Wakes whoever waits for a moment that has come. The clock is read only when there is a timer, and not again
+    /// where the executor has just woken, at the moment `woke` of the machine's clock.
+    pub(crate) fn fire_timers(&self, woke: Option<Instant>) {
+        let Some(deadline) = self.next_deadline() else { return };
+        let now = woke.map_or_else(|| self.clock.now(), |woke| self.clock.at(woke));
+        if deadline > now {
             return;
         }
-        let now = self.clock.now();
         let mut due = Vec::new();
         self.timers.borrow_mut().take_due(now, &mut due);
         wake_all(due);

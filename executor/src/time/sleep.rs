@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::now;
 use super::table::TimerKey;
+use crate::budget;
 use crate::context;
 use crate::core::Core;
 use crate::key::ExecutorId;
@@ -18,7 +19,8 @@ use crate::registry;
 const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
 
 /// Waits until `duration` has passed from this call, never less. The clock is read here; no executor is needed before
-/// the first poll.
+/// the first poll, but then it is the machine's clock, which one that was [paused](super::pause) and moved is ahead of.
+/// What is 584 years away, or more, never comes.
 ///
 /// # Cancel safety
 ///
@@ -41,7 +43,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 
 /// The moment `duration` after `moment`, or one that is far.
 pub(super) fn after(moment: Instant, duration: Duration) -> Instant {
-    moment.checked_add(duration).unwrap_or(moment + FAR)
+    moment.checked_add(duration).unwrap_or_else(|| moment + FAR)
 }
 
 /// Waits until `deadline`; one that has passed is ready at the first poll.
@@ -85,6 +87,28 @@ impl Sleep {
         self.deadline = deadline;
     }
 
+    /// The poll, which costs no budget.
+    pub(super) fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let core = context::expect("a `Sleep` was polled");
+        if self.timer.is_some_and(|(executor, _)| executor != core.id) {
+            self.cancel();
+        }
+        if let Some((_, key)) = self.timer {
+            if core.renew_timer(self.deadline, key, cx.waker()) {
+                return Poll::Pending;
+            }
+            // It fired, or it belonged to an executor before this one of the same number.
+            self.timer = None;
+        }
+        if self.is_elapsed() {
+            return Poll::Ready(());
+        }
+        let (number, waker) = (core.next_sequence(), cx.waker().clone());
+        let key = core.timers.borrow_mut().set(self.deadline, number, waker);
+        self.timer = Some((core.id, key));
+        Poll::Pending
+    }
+
     /// Takes the timer out, wherever it was set.
     fn cancel(&mut self) {
         let Some((executor, key)) = self.timer.take() else { return };
@@ -125,24 +149,11 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let core = context::expect("a `Sleep` was polled");
-        if self.timer.is_some_and(|(executor, _)| executor != core.id) {
-            self.cancel();
+        if self.timer.is_some() {
+            return self.poll_elapsed(cx);
         }
-        if let Some((_, key)) = self.timer {
-            if core.renew_timer(self.deadline, key, cx.waker()) {
-                return Poll::Pending;
-            }
-            // It fired, or it belonged to an executor before this one of the same number.
-            self.timer = None;
-        }
-        if self.is_elapsed() {
-            return Poll::Ready(());
-        }
-        let (number, waker) = (core.next_sequence(), cx.waker().clone());
-        let key = core.timers.borrow_mut().set(self.deadline, number, waker);
-        self.timer = Some((core.id, key));
-        Poll::Pending
+        // Due at the first poll, again and again, it would keep the thread; one that has waited has given way.
+        budget::charge(cx, |cx| self.poll_elapsed(cx))
     }
 }
 

@@ -11,6 +11,12 @@ const ARITY: usize = 4;
 const SLOT_BITS: u32 = 24;
 const SLOT_MASK: u64 = (1 << SLOT_BITS) - 1;
 
+/// 584 years away, and farther.
+const NEVER: u64 = u64::MAX;
+
+/// How far the clock may be moved by hand.
+const REACH: Duration = Duration::from_secs(500 * 365 * 86_400);
+
 /// A timer's number, above its slot. The number tells the timers of one moment apart, and the older is the smaller.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TimerKey(u64);
@@ -27,7 +33,7 @@ impl TimerKey {
 /// a trillion timers, but then with another deadline.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    /// Nanoseconds since the table was made, good for 584 years.
+    /// Nanoseconds since the table was made, or [`NEVER`].
     deadline: u64,
     key: TimerKey,
 }
@@ -55,7 +61,13 @@ impl Timers {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.heap.first().map(|first| self.base + Duration::from_nanos(first.deadline))
+        let first = self.heap.first().filter(|first| first.deadline < NEVER);
+        first.map(|first| self.base + Duration::from_nanos(first.deadline))
+    }
+
+    /// Whether timers can be told apart at `moment` and for decades after.
+    pub(crate) fn reach(&self, moment: Instant) -> bool {
+        moment.saturating_duration_since(self.base) <= REACH
     }
 
     /// Sets a timer. `number` has not been used before.
@@ -101,7 +113,7 @@ impl Timers {
     /// Takes out every timer that is due at `now`, in the order of their deadlines.
     pub(crate) fn take_due(&mut self, now: Instant, due: &mut Vec<Waker>) {
         let now = self.nanos(now);
-        while self.heap.first().is_some_and(|first| first.deadline <= now) {
+        while self.heap.first().is_some_and(|first| first.deadline <= now && first.deadline < NEVER) {
             due.extend(self.take(0));
         }
     }
@@ -112,7 +124,7 @@ impl Timers {
     }
 
     fn nanos(&self, moment: Instant) -> u64 {
-        u64::try_from(moment.saturating_duration_since(self.base).as_nanos()).unwrap_or(u64::MAX)
+        u64::try_from(moment.saturating_duration_since(self.base).as_nanos()).unwrap_or(NEVER)
     }
 
     fn place(&self, deadline: Instant, key: TimerKey) -> Option<usize> {
@@ -264,11 +276,17 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_beyond_the_table_is_its_last_moment() {
+    fn a_deadline_beyond_the_table_never_comes() {
         let mut timers = Timers::new();
-        let far = timers.base.checked_add(Duration::from_secs(u64::MAX / 4)).unwrap_or(timers.base);
+        let century = Duration::from_secs(100 * 365 * 86_400);
+        let far = timers.base + 6 * century;
         let key = timers.set(far, 1, Waker::noop().clone());
-        assert!(timers.next_deadline().is_some());
+        assert_eq!(timers.next_deadline(), None);
+        let mut due = Vec::new();
+        timers.take_due(far, &mut due);
+        assert!(due.is_empty());
+        timers.set(timers.base + 5 * century, 2, Waker::noop().clone());
+        assert_eq!(timers.next_deadline(), Some(timers.base + 5 * century));
         assert!(timers.remove(far, key).is_some());
     }
 }

@@ -66,7 +66,8 @@ impl<F: Future> Future for Timeout<F> {
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        Pin::new(this.sleep).poll(cx).map(|()| Err(Elapsed(())))
+        // Without a budget: it fires even where `future` has used it up.
+        this.sleep.poll_elapsed(cx).map(|()| Err(Elapsed(())))
     }
 }
 
