@@ -3,6 +3,11 @@
 //! A socket that is always ready would keep its task in one poll for ever. So the leaf operations of a poll share a
 //! budget; when it is used up they say `Pending` once, and the task runs on after the driver and every other ready
 //! task had their turn. The idea is tokio's cooperative scheduling.
+//!
+//! Charged are: operations of sockets, join handles, sets of tasks, a sleep that is due when it is first polled, and what
+//! is wrapped in [`coop`]. A sleep that has waited is not, so that a `timeout`, or a `select!` over a sleep, fires even
+//! where the other side has used the budget up. Futures that are joined (`join!`, `select!`, `FuturesUnordered`, a scope)
+//! share the budget of their task.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};

@@ -29,16 +29,18 @@
 //! |---|---|
 //! | `key.rs`, `slots.rs` | ids, and the tables they index |
 //! | `waker.rs` | an id as a waker; here or there |
-//! | `task.rs` | a future, then its result, in one allocation |
+//! | `stage.rs`, `task.rs` | a future, then its result, in one allocation |
 //! | `tasks.rs` | the states of a task, and the ready queue |
-//! | `executor.rs` | **the loop**, on one screen |
-//! | `core.rs` | what the loop works on; spawn, run, bury, close |
+//! | `executor.rs` | **the loop**, on one screen; a turn of it; `tick` |
+//! | `core.rs`, `policy.rs` | what the loop works on; what it decides by the settings of `builder.rs` |
 //! | `mailbox.rs` | what other threads may touch |
-//! | `driver.rs` | the plug to whatever it sleeps on |
+//! | `driver.rs`, `sim.rs` | the plug to whatever it sleeps on; a driver for simulations |
 //! | `join.rs` | handles and errors |
-//! | `time/` | timers, `sleep`, `timeout` |
+//! | `deliver.rs` | tasks that hand their results over: to a set (`join_set.rs`), to another thread (`handle.rs`) |
+//! | `scope.rs`, `cancel.rs` | children that cannot outlive their block; tokens that tell work to stop |
+//! | `time/` | the timer table and the clock; `sleep`, `timeout`, `interval` |
 //! | `budget.rs`, `yield_now.rs` | fairness |
-//! | `cancel.rs` | tokens that tell work to stop |
+//! | `blocking.rs`, `metrics.rs` | work on other threads; what was done so far |
 //! | `context.rs`, `registry.rs` | which executor runs here; where the others are |
 //! | `contain.rs`, `trace.rs`, `sync.rs` | panics; `tracing`; std or loom |
 //!
@@ -49,9 +51,12 @@
 //! - Tasks that still run when the future of `block_on` returns stay for the next `block_on`; dropping the executor
 //!   drops them. A task that owns its own executor leaks both.
 //! - [`Executor::block_on`] inside a task panics, since it would stop the thread's other tasks, and so does another
-//!   crate's blocking call without a word. Await, [`spawn`], or use a thread.
+//!   crate's blocking call without a word. Await, [`spawn`], [`spawn_blocking`], or use a thread.
+//! - What is joined with `join!`, `select!` or a [`scope`] is one task to the executor: it has one turn, and one
+//!   [budget], between all its parts.
 //! - A future is moved once, into its task's allocation; a debug build may copy a very large one through the stack.
-//! - The memory of freed slots is kept for the next burst: 48 bytes for each task that was ever alive at once.
+//! - The memory of freed slots is kept for the next burst: 48 bytes for each task that was ever alive at once, and 44
+//!   for each timer.
 //! - `fork` without `exec` is not supported.
 
 #![deny(unsafe_code)]
