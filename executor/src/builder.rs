@@ -16,7 +16,7 @@ pub enum UnhandledPanic {
     /// reported through `tracing`.
     #[default]
     Ignore,
-    /// Whether or not its handle is awaited, the executor shuts down at once: it drops every task, and `block_on` panics
+    /// Whether or not its handle is awaited (or it was a child of a [`scope`](crate::scope())), the executor shuts down at once: it drops every task, and `block_on` panics
     /// and says why. Later calls of it panic too.
     ShutdownRuntime,
 }
@@ -93,7 +93,7 @@ impl Builder {
         self
     }
 
-    /// Has `hook` called before the executor sleeps. It may spawn and wake, and then the executor does not sleep.
+    /// Has `hook` called before the executor sleeps, or moves a paused clock. It may spawn and wake, and then the executor does not sleep.
     pub fn on_park(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.settings.on_park = Some(Arc::new(hook));
         self

@@ -231,10 +231,10 @@ impl Core {
         self.tasks.borrow().has_ready() || !self.deferred.borrow().is_empty()
     }
 
-    /// Reads what other threads posted so far.
-    pub(crate) fn read_mail(self: &std::rc::Rc<Self>, mail: &mut Mail<Command>) {
+    /// Reads what other threads posted so far; says whether there was anything.
+    pub(crate) fn read_mail(self: &std::rc::Rc<Self>, mail: &mut Mail<Command>) -> bool {
         if !self.mailbox.take(mail) {
-            return;
+            return false;
         }
         let before = self.tasks.borrow().wakes;
         for key in mail.wakes.drain(..) {
@@ -244,6 +244,7 @@ impl Core {
         for command in mail.commands.drain(..) {
             contain_quietly(|| command(self));
         }
+        true
     }
 
     pub(crate) fn is_closing(&self) -> bool {

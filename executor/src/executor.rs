@@ -168,7 +168,7 @@ impl Executor {
     /// ```
     pub fn tick(&self, driver: &mut dyn Driver) -> bool {
         let core = &self.core;
-        let running = Running::start(core, driver);
+        let mut running = Running::start(core, driver);
         Turn::new(false).take(core, driver);
         for _ in 0..core.slice() {
             match core.pop() {
@@ -176,8 +176,9 @@ impl Executor {
                 _ => break,
             }
         }
+        running.tells_outer_loop = false; // the result does
         drop(running);
-        core.has_work() || core.mailbox.has_mail()
+        core.has_more()
     }
 
     /// Whether a task is not finished.
@@ -185,10 +186,15 @@ impl Executor {
         self.core.tasks.borrow().alive > 0
     }
 
-    /// When the next timer is due, by the machine's clock.
+    /// When the next timer is due, by the machine's clock. Under a paused clock that is now, since the next tick moves
+    /// it, or `None` while the clock is [held](crate::time::hold).
     pub fn next_deadline(&self) -> Option<Instant> {
         let core = &self.core;
-        core.next_deadline().map(|at| Instant::now() + at.saturating_duration_since(core.clock.now()))
+        let wait = core.next_deadline()?.saturating_duration_since(core.clock.now());
+        match core.clock.is_paused() {
+            false => Some(Instant::now() + wait),
+            true => (core.clock.is_free() || wait.is_zero()).then(Instant::now),
+        }
     }
 
     /// Has `waker` woken whenever there is something to do and no `block_on` or [`tick`](Self::tick) is under way: by a
@@ -196,14 +202,16 @@ impl Executor {
     pub fn on_wake(&self, waker: Waker) {
         let displaced = self.core.outer_loop.replace(Some(Arc::new(waker)));
         drop(displaced);
-        self.core.rest();
+        if !self.core.is_running_here() {
+            self.core.rest(true);
+        }
     }
 }
 
 /// A turn of the loop, and what it keeps from one to the next.
 struct Turn {
     may_sleep: bool,
-    /// Whether the coming sleep was announced to who wants to hear of it.
+    /// Whether the coming sleep was logged.
     told: bool,
     mail: Mail<Command>,
     ready: Vec<TaskId>,
@@ -216,10 +224,8 @@ impl Turn {
 
     /// Looks at the driver, or sleeps in it, and queues what is ready then.
     fn take(&mut self, core: &Rc<Core>, driver: &mut dyn Driver) {
-        if self.may_sleep && !self.told && !core.has_work() {
-            // A log layer may wake a task, so it hears of the sleep before anything is decided, and once.
-            core.before_sleep();
-            self.told = true;
+        if self.may_sleep && !core.has_work() {
+            core.before_sleep(&mut self.told);
         }
         let woke = self.sleep(core, driver);
         if woke.is_none() {
@@ -227,8 +233,9 @@ impl Turn {
         }
         core.counters.count_turn();
         core.schedule_all(&mut self.ready);
-        core.read_mail(&mut self.mail);
-        if core.clock.is_free() && !core.has_work() {
+        let had_mail = core.read_mail(&mut self.mail);
+        // After mail comes another look at the driver first.
+        if core.clock.is_free() && !had_mail && !core.has_work() {
             core.move_clock(self.may_sleep && driver.is_simulation());
         }
         core.fire_timers(woke);
@@ -262,6 +269,7 @@ struct Running<'a> {
     core: &'a Rc<Core>,
     root: Option<TaskId>,
     simulates: bool,
+    tells_outer_loop: bool,
     _entered: context::Entered,
 }
 
@@ -273,14 +281,15 @@ impl<'a> Running<'a> {
              run it on a thread of its own"
         );
         core.assert_open();
-        let simulates = driver.is_simulation() && !core.clock.is_paused();
+        core.forget_panic();
+        let (unparker, simulates) = (Arc::new(driver.unparker()), driver.is_simulation());
         if simulates {
-            core.clock.pause();
+            core.clock.simulate();
         }
         core.counters.start();
         core.mailbox.end_park();
-        core.mailbox.set_unparker(Some(Arc::new(driver.unparker())));
-        Self { core, root: None, simulates, _entered: context::enter(core.clone()) }
+        core.mailbox.set_unparker(Some(unparker));
+        Self { core, root: None, simulates, tells_outer_loop: true, _entered: context::enter(core.clone()) }
     }
 
     fn insert_root(&mut self) -> TaskId {
@@ -291,8 +300,8 @@ impl<'a> Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         budget::lift();
-        if self.simulates && self.core.clock.is_paused() {
-            self.core.clock.resume();
+        if self.simulates {
+            self.core.clock.end_simulation();
         }
         self.core.counters.stop();
         // A driver that panicked has left it parked.
@@ -300,7 +309,7 @@ impl Drop for Running<'_> {
         if let Some(root) = self.root {
             self.core.tasks.borrow_mut().remove_root(root);
         }
-        self.core.rest();
+        self.core.rest(self.tells_outer_loop);
     }
 }
 

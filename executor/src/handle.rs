@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::contain::contain_quietly;
 use crate::context;
 use crate::core::Core;
 use crate::deliver::Deliver;
@@ -97,10 +98,17 @@ impl Handle {
         self.send(Box::new(move |core| {
             let abort = core.spawn_detached(origin, task, name);
             if let Some(shared) = theirs.upgrade() {
-                shared.lock().abort = Some(abort);
+                let is_aborted = {
+                    let mut state = shared.lock();
+                    state.abort = Some(abort.clone());
+                    state.is_aborted
+                };
+                if is_aborted {
+                    abort.abort();
+                }
             }
         }));
-        RemoteJoinHandle { handle: *self, id: origin.id, shared }
+        RemoteJoinHandle { id: origin.id, shared }
     }
 
     /// Runs a command here, where this is the executor's thread, or posts it.
@@ -123,7 +131,6 @@ impl Handle {
 ///
 /// A handle that is polled by reference loses nothing when that is cancelled.
 pub struct RemoteJoinHandle<T> {
-    handle: Handle,
     id: Id,
     shared: Arc<Shared<T>>,
 }
@@ -136,6 +143,7 @@ struct Shared<T> {
 struct State<T> {
     abort: Option<AbortHandle>,
     result: Option<Result<T, JoinError>>,
+    is_aborted: bool,
     finished: bool,
     detached: bool,
     waker: Option<Waker>,
@@ -143,7 +151,7 @@ struct State<T> {
 
 impl<T> Default for State<T> {
     fn default() -> Self {
-        Self { abort: None, result: None, finished: false, detached: false, waker: None }
+        Self { abort: None, result: None, is_aborted: false, finished: false, detached: false, waker: None }
     }
 }
 
@@ -159,17 +167,18 @@ impl<T> Shared<T> {
         let waker = state.waker.take();
         drop(state);
         wake_all(waker);
-        report(unwanted);
+        discard_result(unwanted);
     }
 }
 
-/// A result that nobody will see.
-fn report<T>(result: Option<Result<T, JoinError>>) {
-    if let Some(Err(error)) = result
+/// A result that nobody will see is dropped.
+fn discard_result<T>(result: Option<Result<T, JoinError>>) {
+    if let Some(Err(error)) = &result
         && error.is_panic()
     {
-        trace::unobserved_panic(&error);
+        trace::unobserved_panic(error);
     }
+    contain_quietly(|| drop(result));
 }
 
 impl<T> RemoteJoinHandle<T> {
@@ -179,18 +188,15 @@ impl<T> RemoteJoinHandle<T> {
     }
 
     /// Asks the executor to cancel the task, from any thread: see [`JoinHandle::abort`](crate::JoinHandle::abort).
-    pub fn abort(&self)
-    where
-        T: Send + 'static,
-    {
-        let shared = self.shared.clone();
-        // It comes after the spawn, in the same queue, so that it finds the task.
-        self.handle.send(Box::new(move |_| {
-            let abort = shared.lock().abort.clone();
-            if let Some(abort) = abort {
-                abort.abort();
-            }
-        }));
+    pub fn abort(&self) {
+        let mut state = self.shared.lock();
+        // Where the executor has not come to the task yet, it looks at the flag when it does.
+        state.is_aborted = true;
+        let abort = state.abort.clone();
+        drop(state);
+        if let Some(abort) = abort {
+            abort.abort();
+        }
     }
 
     /// Whether the task has ended.
@@ -223,7 +229,7 @@ impl<T> Drop for RemoteJoinHandle<T> {
         let (result, waker) = (state.result.take(), state.waker.take());
         drop(state);
         drop(waker);
-        report(result);
+        discard_result(result);
     }
 }
 

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::budget;
+use crate::contain::contain_quietly;
 use crate::context;
 use crate::deliver::Deliver;
 use crate::driver::wake_all;
@@ -69,7 +70,8 @@ impl<T> Default for Finished<T> {
 impl<T> Finished<T> {
     fn deliver(&self, id: Id, result: Result<T, JoinError>) {
         if self.unwanted.get() {
-            return report(&result);
+            report(&result);
+            return contain_quietly(|| drop(result));
         }
         self.results.borrow_mut().push_back((id, result));
         wake_all(self.waker.take());

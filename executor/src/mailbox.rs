@@ -34,6 +34,9 @@ const DIRTY: u8 = 1;
 /// The owner sleeps or is about to: whoever posts must call the unparker.
 const PARKED: u8 = 2;
 
+/// A table that could hold so many times what it holds is too large.
+const SPARSE: usize = 16;
+
 /// The inbox; `C` is the type of a command.
 pub(crate) struct Mailbox<C> {
     state: AtomicU8,
@@ -167,7 +170,11 @@ impl<C> Mailbox<C> {
     fn take_dirty(&self, mail: &mut Mail<C>) -> bool {
         let mut inbox = self.lock();
         mem::swap(&mut inbox.mail, mail);
-        mail.seen.clear();
+        // Clearing costs what the table could hold: after a burst it is given back.
+        match mail.seen.capacity() > SPARSE * mail.wakes.len().max(SPARSE) {
+            true => mail.seen = HashSet::default(),
+            false => mail.seen.clear(),
+        }
         self.state.store(AWAKE, Ordering::Relaxed);
         true
     }

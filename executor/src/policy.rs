@@ -1,6 +1,7 @@
 //! What the loop decides by the executor's settings: who runs next, when to sleep, what a panic ends.
 
 use std::fmt::Write;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use crate::builder::UnhandledPanic;
@@ -62,10 +63,15 @@ impl Core {
         report
     }
 
-    /// The executor is about to sleep, unless somebody who hears of it wakes a task.
-    pub(crate) fn before_sleep(&self) {
-        trace::idle();
-        if let Some(hook) = &self.settings.on_park {
+    /// The executor is about to sleep, or to move a paused clock, unless somebody who hears of it wakes a task. A log
+    /// layer that does so at each event would keep it awake for ever, so the log is told once, until it has slept.
+    pub(crate) fn before_sleep(&self, told: &mut bool) {
+        if !mem::replace(told, true) {
+            trace::idle();
+        }
+        if let Some(hook) = &self.settings.on_park
+            && !self.has_work()
+        {
             contain_quietly(|| hook());
         }
     }
@@ -98,16 +104,28 @@ impl Core {
         panic!("the executor shuts down, as its settings ask for: {error}");
     }
 
+    /// A panic that the caller of `block_on` has seen, since it was one of the root future's own children.
+    pub(crate) fn forget_panic(&self) {
+        self.fatal.take();
+    }
+
     pub(crate) fn assert_open(&self) {
         assert!(!self.is_closing(), "the executor has shut down because a task panicked");
     }
 
-    /// Nothing runs from here on. Whoever brings something to do tells the outer loop, if there is one (invariant 7).
-    pub(crate) fn rest(&self) {
+    /// Whether there is something to do, or to read.
+    pub(crate) fn has_more(&self) -> bool {
+        self.has_work() || self.mailbox.has_mail()
+    }
+
+    /// Nothing runs from here on. Whoever brings something to do tells the outer loop, if there is one (invariant 7); what
+    /// is there already is told here, if `tells`.
+    pub(crate) fn rest(&self, tells: bool) {
         let outer = self.outer_loop.borrow().clone();
         self.mailbox.set_unparker(outer.clone());
         if let Some(outer) = outer
             && (self.has_work() || !self.mailbox.try_park())
+            && tells
         {
             contain_quietly(|| outer.wake_by_ref());
         }
@@ -117,10 +135,14 @@ impl Core {
     pub(crate) fn tell_outer_loop(&self) {
         let outer = self.outer_loop.borrow().clone();
         if let Some(outer) = outer
-            && context::with(|core| core.is_none_or(|core| core.id != self.id))
+            && !self.is_running_here()
         {
             contain_quietly(|| outer.wake_by_ref());
         }
+    }
+
+    pub(crate) fn is_running_here(&self) -> bool {
+        context::with(|core| core.is_some_and(|core| core.id == self.id))
     }
 }
 

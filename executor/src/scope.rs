@@ -12,15 +12,18 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{Location, resume_unwind};
 use std::pin::{Pin, pin};
-use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
 
-use crate::contain::{Payload, contain, contain_quietly, discard};
+use pin_project_lite::pin_project;
+
+use crate::contain::{Payload, contain_quietly, discard};
 use crate::context;
+use crate::core::Core;
 use crate::driver::wake_all;
+use crate::handle::Handle;
 use crate::join::{AbortHandle, JoinError};
-use crate::key::ExecutorId;
-use crate::stage::Origin;
+use crate::stage::{Origin, Stage};
 use crate::task::Id;
 
 /// How many children are polled before the other tasks of the executor have their turn.
@@ -103,7 +106,7 @@ pub async fn scope<'env, T>(body: impl AsyncFnOnce(Scope<'env>) -> T) -> T {
 /// # Ok::<(), pollywog_executor::TooManyExecutors>(())
 /// ```
 pub async fn try_scope<'env, T, E>(body: impl AsyncFnOnce(Scope<'env, E>) -> Result<T, E>) -> Result<T, E> {
-    let family = CloseOnDrop(Rc::new(Family::new(context::expect("`scope`").id)));
+    let family = CloseOnDrop(Rc::new(Family::new(Handle::new(&context::expect("`scope`")))));
     let mut output = None;
     {
         let mut body = pin!(body(Scope { family: family.0.clone() }));
@@ -146,77 +149,70 @@ impl<E> Clone for Scope<'_, E> {
     }
 }
 
-impl<'env, E> Scope<'env, E> {
+impl<'env, E: 'env> Scope<'env, E> {
     /// Starts a child. It first runs after the current poll, never inside this call. Dropping the handle changes
     /// nothing.
     ///
     /// # Panics
     ///
-    /// Outside an executor.
+    /// Where the scope's executor does not run.
     #[track_caller]
-    pub fn spawn<F>(&self, future: F) -> ScopedJoinHandle<'env, F::Output>
+    pub fn spawn<F>(&self, future: F) -> ScopedJoinHandle<F::Output>
     where
         F: Future + 'env,
         F::Output: 'env,
-        E: 'env,
     {
-        self.try_spawn_at(Location::caller(), async { Ok(future.await) })
+        self.start(future, Ok, Location::caller())
     }
 
     /// Starts a child that can fail: its error ends the scope. Its handle gives only a value.
     ///
     /// # Panics
     ///
-    /// Outside an executor.
+    /// Where the scope's executor does not run.
     #[track_caller]
-    pub fn try_spawn<F, T>(&self, future: F) -> ScopedJoinHandle<'env, T>
+    pub fn try_spawn<F, T>(&self, future: F) -> ScopedJoinHandle<T>
     where
         F: Future<Output = Result<T, E>> + 'env,
         T: 'env,
-        E: 'env,
     {
-        self.try_spawn_at(Location::caller(), future)
+        self.start(future, |result| result, Location::caller())
     }
 
     /// Asks for every child to be cancelled; the body goes on.
     pub fn abort_all(&self) {
-        let numbers: Vec<_> = self.family.children.borrow().keys().copied().collect();
-        numbers.into_iter().for_each(|number| self.family.abort_child(number));
+        let leashes: Vec<_> = self.family.children.borrow().values().map(|child| child.leash.clone()).collect();
+        leashes.iter().for_each(|leash| leash.abort());
     }
 
-    fn try_spawn_at<F, T>(&self, location: &'static Location<'static>, future: F) -> ScopedJoinHandle<'env, T>
+    #[track_caller]
+    fn start<F, T>(
+        &self,
+        future: F,
+        judge: fn(F::Output) -> Result<T, E>,
+        location: &'static Location<'static>,
+    ) -> ScopedJoinHandle<T>
     where
-        F: Future<Output = Result<T, E>> + 'env,
+        F: Future + 'env,
         T: 'env,
-        E: 'env,
     {
-        let core = context::expect("`Scope::spawn`");
+        let core = self.family.expect_executor();
         let origin = Origin { id: Id::new(core.id, core.next_sequence()), location };
-        let family = Rc::downgrade(&self.family);
-        let (number, ready) = (self.family.next_number(), self.family.ready.clone());
-        let result = Rc::new(ScopedResult {
-            origin,
-            value: Cell::new(None),
-            is_settled: Cell::new(false),
-            waker: Cell::new(None),
-        });
-        let handle = ScopedJoinHandle { number, result: result.clone(), family };
+        let result =
+            Rc::new(ScopedResult { value: Cell::new(None), is_settled: Cell::new(false), waker: Cell::new(None) });
+        let mut run = Box::pin(ChildRun { stage: Stage::Future { future }, judge, origin, result: result.clone() });
+        let marks = Rc::new(Marks::default());
         if self.family.is_closed.get() {
-            drop(future);
-            result.cancel();
-            return handle;
+            if let Err(payload) = run.as_mut().cancel() {
+                discard(payload);
+            }
+            return ScopedJoinHandle { id: origin.id, result, leash: Leash { marks, stand_in: None } };
         }
-        let theirs = result.clone();
-        let future = Box::pin(async move {
-            let value = future.await?;
-            theirs.is_settled.set(true);
-            theirs.set(Ok(value));
-            Ok(())
-        });
-        let stand_in = core.spawn_detached(origin, poll_fn(move |_| ready.note(number)), None);
-        let child = Child { future: Some(future), result, stand_in, is_aborted: false };
-        self.family.children.borrow_mut().insert(number, child);
-        handle
+        let (number, ready, theirs) = (self.family.next_number(), self.family.ready.clone(), marks.clone());
+        let stand_in = core.spawn_detached(origin, poll_fn(move |_| ready.note(number, &theirs)), None);
+        let leash = Leash { marks, stand_in: Some(stand_in) };
+        self.family.children.borrow_mut().insert(number, Child { run: Some(run), leash: leash.clone() });
+        ScopedJoinHandle { id: origin.id, result, leash }
     }
 }
 
@@ -228,7 +224,7 @@ impl<E> fmt::Debug for Scope<'_, E> {
 
 /// What a scope consists of. No cell is borrowed while a child is polled or dropped (invariant 10).
 struct Family<'env, E> {
-    executor: ExecutorId,
+    executor: Handle,
     /// By number, in the order of their start.
     children: RefCell<BTreeMap<u64, Child<'env, E>>>,
     last_number: Cell<u64>,
@@ -237,14 +233,10 @@ struct Family<'env, E> {
     is_closed: Cell<bool>,
 }
 
-type ChildFuture<'env, E> = Pin<Box<dyn Future<Output = Result<(), E>> + 'env>>;
-
 struct Child<'env, E> {
     /// Taken out while it is polled.
-    future: Option<ChildFuture<'env, E>>,
-    result: Rc<dyn Cancel + 'env>,
-    stand_in: AbortHandle,
-    is_aborted: bool,
+    run: Option<Pin<Box<dyn Run<E> + 'env>>>,
+    leash: Leash,
 }
 
 enum Failure<E> {
@@ -252,7 +244,41 @@ enum Failure<E> {
     Panic(Payload),
 }
 
-/// What the stand-ins see of their scope: it borrows nothing.
+/// What reaches a child from outside of its scope: it borrows nothing.
+#[derive(Clone)]
+struct Leash {
+    marks: Rc<Marks>,
+    /// The task whose waker is the child's.
+    stand_in: Option<AbortHandle>,
+}
+
+#[derive(Default)]
+struct Marks {
+    /// Its number stands in the queue.
+    is_queued: Cell<bool>,
+    is_aborted: Cell<bool>,
+}
+
+impl Leash {
+    fn waker(&self) -> Option<Waker> {
+        self.stand_in.as_ref()?.waker()
+    }
+
+    /// Flag, then wake, as with tasks (invariant 9).
+    fn abort(&self) {
+        self.marks.is_aborted.set(true);
+        wake_all(self.waker());
+    }
+
+    /// The child is gone.
+    fn release(&self) {
+        if let Some(stand_in) = &self.stand_in {
+            stand_in.abort();
+        }
+    }
+}
+
+/// What the stand-ins see of their scope.
 #[derive(Default)]
 struct Ready {
     numbers: RefCell<VecDeque<u64>>,
@@ -260,18 +286,18 @@ struct Ready {
 }
 
 impl Ready {
-    /// What a stand-in does whenever its waker, which is the child's, was woken.
-    fn note(&self, number: u64) -> Poll<()> {
-        self.numbers.borrow_mut().push_back(number);
-        if let Some(parent) = self.parent.take() {
-            wake_all([parent]);
+    /// What a stand-in does whenever its waker was woken. A number stands in the queue once (as invariant 2).
+    fn note(&self, number: u64, marks: &Marks) -> Poll<()> {
+        if !marks.is_queued.replace(true) {
+            self.numbers.borrow_mut().push_back(number);
         }
+        wake_all(self.parent.take());
         Poll::Pending
     }
 }
 
 impl<'env, E> Family<'env, E> {
-    fn new(executor: ExecutorId) -> Self {
+    fn new(executor: Handle) -> Self {
         Self {
             executor,
             children: RefCell::default(),
@@ -287,12 +313,20 @@ impl<'env, E> Family<'env, E> {
         self.last_number.get()
     }
 
-    /// The scope is being polled: by the executor that runs the stand-ins, or they would never be heard of.
-    fn adopt(&self, cx: &Context<'_>) {
+    /// The executor that runs the stand-ins: without it nobody would hear of them.
+    #[track_caller]
+    fn expect_executor(&self) -> Rc<Core> {
+        let core = context::expect("a scope was used");
         assert!(
-            context::with(|core| core.is_some_and(|core| core.id == self.executor)),
-            "a scope was polled on another executor than before, where its children cannot be woken"
+            Handle::new(&core) == self.executor,
+            "a scope was used on another executor than before, where its children cannot be woken"
         );
+        core
+    }
+
+    /// The scope is being polled.
+    fn adopt(&self, cx: &Context<'_>) {
+        self.expect_executor();
         drop(self.ready.parent.replace(Some(cx.waker().clone())));
     }
 
@@ -311,37 +345,26 @@ impl<'env, E> Family<'env, E> {
 
     fn poll_child(&self, number: u64) {
         let taken = self.children.borrow_mut().get_mut(&number).and_then(|child| {
-            let future = child.future.take()?;
-            Some((future, child.stand_in.waker()?, child.is_aborted))
+            child.leash.marks.is_queued.set(false);
+            Some((child.run.take()?, child.leash.clone()))
         });
-        let Some((mut future, waker, is_aborted)) = taken else { return };
-        if !is_aborted {
-            let result = contain(|| future.as_mut().poll(&mut Context::from_waker(&waker)));
-            match result {
-                Ok(Poll::Pending) => {
-                    if let Some(child) = self.children.borrow_mut().get_mut(&number) {
-                        child.future = Some(future);
-                    }
-                    return;
-                }
-                Ok(Poll::Ready(Ok(()))) => {}
-                Ok(Poll::Ready(Err(error))) => self.fail(Failure::Error(error)),
-                Err(payload) => self.fail(Failure::Panic(payload)),
+        let Some((mut run, leash)) = taken else { return };
+        let waker = leash.waker().expect("a child that was started has a stand-in");
+        let ended = if leash.marks.is_aborted.get() {
+            run.as_mut().cancel().map_err(Failure::Panic)
+        } else if let Poll::Ready(ended) = run.as_mut().poll(&mut Context::from_waker(&waker)) {
+            ended
+        } else {
+            if let Some(child) = self.children.borrow_mut().get_mut(&number) {
+                child.run = Some(run);
             }
+            return;
+        };
+        if let Err(failure) = ended {
+            self.fail(failure);
         }
-        self.drop_contained(future);
-        let child = self.children.borrow_mut().remove(&number);
-        if let Some(child) = child {
-            child.stand_in.abort();
-            child.result.cancel();
-        }
-    }
-
-    fn abort_child(&self, number: u64) {
-        if let Some(child) = self.children.borrow_mut().get_mut(&number) {
-            child.is_aborted = true;
-        }
-        let _ = self.ready.note(number);
+        self.children.borrow_mut().remove(&number);
+        leash.release();
     }
 
     fn has_failed(&self) -> bool {
@@ -357,21 +380,16 @@ impl<'env, E> Family<'env, E> {
         }
     }
 
-    fn drop_contained<T>(&self, foreign: T) {
-        if let Err(payload) = contain(|| drop(foreign)) {
-            self.fail(Failure::Panic(payload));
-        }
-    }
-
     /// Drops all children, and whatever comes later.
     fn close(&self) {
         self.is_closed.set(true);
         loop {
             let first = self.children.borrow_mut().pop_first();
             let Some((_, child)) = first else { break };
-            child.stand_in.abort();
-            self.drop_contained(child.future);
-            child.result.cancel();
+            child.leash.release();
+            if let Some(Err(payload)) = child.run.map(|mut run| run.as_mut().cancel()) {
+                self.fail(Failure::Panic(payload));
+            }
         }
     }
 }
@@ -382,8 +400,56 @@ struct CloseOnDrop<'env, E>(Rc<Family<'env, E>>);
 impl<E> Drop for CloseOnDrop<'_, E> {
     fn drop(&mut self) {
         self.0.close();
-        if let Some(Failure::Panic(payload)) = self.0.failure.take() {
-            discard(payload);
+        let failure = self.0.failure.take();
+        contain_quietly(|| drop(failure));
+    }
+}
+
+/// What a scope does with a child of any type. Nothing here lets a panic out.
+trait Run<E> {
+    /// Polls the future. When it is done, it has been dropped, and the handle knows.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Failure<E>>>;
+
+    /// Drops the future; the handle then says 'cancelled'. The error is the panic of that drop.
+    fn cancel(self: Pin<&mut Self>) -> Result<(), Payload>;
+}
+
+pin_project! {
+    struct ChildRun<F: Future, T, E> {
+        #[pin]
+        stage: Stage<F>,
+        judge: fn(F::Output) -> Result<T, E>,
+        origin: Origin,
+        result: Rc<ScopedResult<T>>,
+    }
+}
+
+impl<F: Future, T, E> Run<E> for ChildRun<F, T, E> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Failure<E>>> {
+        let mut this = self.project();
+        ready!(this.stage.as_mut().poll(*this.origin, cx));
+        let ended = match this.stage.take() {
+            Some(Ok(output)) => (this.judge)(output).map_err(Failure::Error),
+            Some(Err(error)) => Err(Failure::Panic(error.into_panic())),
+            None => unreachable!("what has ended has left a result"),
+        };
+        match ended {
+            Ok(value) => this.result.settle(Ok(value)),
+            Err(failure) => {
+                this.result.settle(Err(JoinError::cancelled(this.origin.id, Some(this.origin.location))));
+                return Poll::Ready(Err(failure));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn cancel(self: Pin<&mut Self>) -> Result<(), Payload> {
+        let mut this = self.project();
+        this.stage.as_mut().cancel(*this.origin);
+        this.result.settle(Err(JoinError::cancelled(this.origin.id, Some(this.origin.location))));
+        match this.stage.take() {
+            Some(Err(error)) => error.try_into_panic().map_or(Ok(()), Err),
+            _ => Ok(()),
         }
     }
 }
@@ -397,14 +463,13 @@ impl<E> Drop for CloseOnDrop<'_, E> {
 /// # Cancel safety
 ///
 /// One that is polled by reference loses nothing when that is cancelled.
-pub struct ScopedJoinHandle<'env, T> {
-    number: u64,
+pub struct ScopedJoinHandle<T> {
+    id: Id,
     result: Rc<ScopedResult<T>>,
-    family: Weak<dyn Abort + 'env>,
+    leash: Leash,
 }
 
 struct ScopedResult<T> {
-    origin: Origin,
     value: Cell<Option<Result<T, JoinError>>>,
     /// The value is there, or was.
     is_settled: Cell<bool>,
@@ -412,49 +477,23 @@ struct ScopedResult<T> {
 }
 
 impl<T> ScopedResult<T> {
-    fn set(&self, result: Result<T, JoinError>) {
+    fn settle(&self, result: Result<T, JoinError>) {
+        self.is_settled.set(true);
         self.value.set(Some(result));
         wake_all(self.waker.take());
     }
 }
 
-/// What a scope does with a result of any type.
-trait Cancel {
-    /// The child is dropped: where it has left no value, it never will.
-    fn cancel(&self);
-}
-
-impl<T> Cancel for ScopedResult<T> {
-    fn cancel(&self) {
-        if !self.is_settled.replace(true) {
-            self.set(Err(JoinError::cancelled(self.origin.id, Some(self.origin.location))));
-        }
-    }
-}
-
-/// What a handle does with a scope of any type.
-trait Abort {
-    fn abort(&self, number: u64);
-}
-
-impl<E> Abort for Family<'_, E> {
-    fn abort(&self, number: u64) {
-        self.abort_child(number);
-    }
-}
-
-impl<T> ScopedJoinHandle<'_, T> {
+impl<T> ScopedJoinHandle<T> {
     /// The child's number, in the manner of a task's.
     pub fn id(&self) -> Id {
-        self.result.origin.id
+        self.id
     }
 
     /// Asks the scope to cancel the child: it is dropped when the scope is polled next, and this handle then gives a
     /// [`JoinError`] that says 'cancelled'.
     pub fn abort(&self) {
-        if let Some(family) = self.family.upgrade() {
-            family.abort(self.number);
-        }
+        self.leash.abort();
     }
 
     /// Whether the child has ended.
@@ -463,7 +502,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 }
 
-impl<T> Future for ScopedJoinHandle<'_, T> {
+impl<T> Future for ScopedJoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -477,7 +516,7 @@ impl<T> Future for ScopedJoinHandle<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
+impl<T> fmt::Debug for ScopedJoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScopedJoinHandle").field("id", &self.id()).finish_non_exhaustive()
     }

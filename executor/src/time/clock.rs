@@ -14,6 +14,7 @@ pub(crate) struct Clock {
     hands: Cell<Hands>,
     /// How many guards keep it from being moved where nothing is left to run.
     holds: Cell<usize>,
+    simulated: Cell<bool>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -55,12 +56,24 @@ impl Clock {
         self.is_paused() && self.holds.get() == 0
     }
 
-    pub(crate) fn pause(&self) {
+    fn pause(&self) {
         self.hands.set(Hands::Paused { at: self.now() });
     }
 
-    pub(crate) fn resume(&self) {
+    fn resume(&self) {
         self.hands.set(Hands::Resumed { at: self.now(), then: Instant::now() });
+    }
+
+    /// Stands still, and is moved by the executor alone, until the end of the simulation.
+    pub(crate) fn simulate(&self) {
+        self.pause();
+        self.simulated.set(true);
+    }
+
+    /// A simulation's time ends with it.
+    pub(crate) fn end_simulation(&self) {
+        self.simulated.set(false);
+        self.hands.set(Hands::Machine);
     }
 
     /// Moves it, never back.
@@ -83,7 +96,8 @@ pub fn now() -> Instant {
 ///
 /// # Panics
 ///
-/// Outside an executor, and when the clock stands still already.
+/// Outside an executor, and when the clock stands still already. In a [simulation](crate::sim), whose clock always does,
+/// it changes nothing.
 ///
 /// # Examples
 ///
@@ -104,7 +118,7 @@ pub fn now() -> Instant {
 #[track_caller]
 pub fn pause() {
     let core = context::expect("`time::pause`");
-    assert!(!core.clock.is_paused(), "the clock stands still already");
+    assert!(!core.clock.is_paused() || core.clock.simulated.get(), "the clock stands still already");
     core.clock.pause();
 }
 
@@ -112,16 +126,17 @@ pub fn pause() {
 ///
 /// # Panics
 ///
-/// Outside an executor, and when the clock is not paused.
+/// Outside an executor, when the clock is not paused, and in a [simulation](crate::sim).
 #[track_caller]
 pub fn resume() {
     let core = context::expect("`time::resume`");
     assert!(core.clock.is_paused(), "the clock is not paused");
+    assert!(!core.clock.simulated.get(), "a simulation has no other clock to go on with");
     core.clock.resume();
 }
 
-/// Moves a paused clock by `duration`. When this is ready, tasks whose timers are due by then have run once (unless a
-/// [seed](crate::Builder::seed) chose another order).
+/// Moves a paused clock by `duration`. When this is ready, tasks whose timers are due by then have run, and those that
+/// they woke, until all of them wait again; but for at most a hundred turns, lest one that never waits keeps it.
 ///
 /// # Panics
 ///
@@ -155,7 +170,14 @@ pub fn advance(duration: Duration) -> impl Future<Output = ()> {
     let moment = after(core.clock.now(), duration);
     assert!(core.timers.borrow().reach(moment), "the clock cannot be moved more than 500 years");
     core.clock.advance_to(moment);
-    yield_now()
+    async move {
+        for _ in 0..100 {
+            yield_now().await;
+            if !core.has_work() {
+                break;
+            }
+        }
+    }
 }
 
 /// Keeps a paused clock from moving by itself while the guard lives: for work on other threads, which the executor
