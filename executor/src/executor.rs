@@ -268,7 +268,6 @@ impl Turn {
 struct Running<'a> {
     core: &'a Rc<Core>,
     root: Option<TaskId>,
-    simulates: bool,
     tells_outer_loop: bool,
     _entered: context::Entered,
 }
@@ -282,14 +281,12 @@ impl<'a> Running<'a> {
         );
         core.assert_open();
         core.forget_panic();
-        let (unparker, simulates) = (Arc::new(driver.unparker()), driver.is_simulation());
-        if simulates {
-            core.clock.simulate();
-        }
+        let unparker = Arc::new(driver.unparker());
+        core.clock.simulate(driver.is_simulation());
         core.counters.start();
         core.mailbox.end_park();
         core.mailbox.set_unparker(Some(unparker));
-        Self { core, root: None, simulates, tells_outer_loop: true, _entered: context::enter(core.clone()) }
+        Self { core, root: None, tells_outer_loop: true, _entered: context::enter(core.clone()) }
     }
 
     fn insert_root(&mut self) -> TaskId {
@@ -300,9 +297,6 @@ impl<'a> Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         budget::lift();
-        if self.simulates {
-            self.core.clock.end_simulation();
-        }
         self.core.counters.stop();
         // A driver that panicked has left it parked.
         self.core.mailbox.end_park();

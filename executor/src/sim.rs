@@ -8,8 +8,8 @@ use crate::driver::{Driver, TaskId, ThreadDriver};
 /// A driver for simulations and tests: time is virtual, and nothing outside wakes a task.
 ///
 /// While `block_on` runs with it, the clock is [paused](crate::time::pause) and moves by itself, so that hours of sleep
-/// pass in no time. It starts at the machine's, and ends with the call; timers of tasks that are left keep their
-/// deadlines. When no task can ever run again, `block_on` does not hang: it panics with a list of the tasks and
+/// pass in no time. It goes on from there in the executor's next simulation; with another driver the clock is the
+/// machine's again. When no task can ever run again, `block_on` does not hang: it panics with a list of the tasks and
 /// where each was spawned.
 ///
 /// With [`Builder::seed`](crate::Builder::seed) the order in which ready tasks run is chosen by a number: the same

@@ -64,16 +64,22 @@ impl Clock {
         self.hands.set(Hands::Resumed { at: self.now(), then: Instant::now() });
     }
 
-    /// Stands still, and is moved by the executor alone, until the end of the simulation.
-    pub(crate) fn simulate(&self) {
-        self.pause();
-        self.simulated.set(true);
+    /// In a simulation it stands still, and is moved by the executor alone. It goes on so in the next, until the executor
+    /// runs in the world again.
+    pub(crate) fn simulate(&self, is_simulation: bool) {
+        match (self.simulated.replace(is_simulation), is_simulation) {
+            (false, true) => self.pause(),
+            (true, false) => self.hands.set(Hands::Machine),
+            _ => {}
+        }
     }
 
-    /// A simulation's time ends with it.
-    pub(crate) fn end_simulation(&self) {
-        self.simulated.set(false);
-        self.hands.set(Hands::Machine);
+    /// The moment that is as far away from this clock's present as `moment` is from the machine's.
+    pub(crate) fn translate(&self, moment: Instant) -> Instant {
+        match self.hands.get() {
+            Hands::Machine => moment,
+            _ => self.now() + moment.saturating_duration_since(Instant::now()),
+        }
     }
 
     /// Moves it, never back.

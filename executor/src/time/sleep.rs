@@ -19,8 +19,7 @@ use crate::registry;
 const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
 
 /// Waits until `duration` has passed from this call, never less. The clock is read here; no executor is needed before
-/// the first poll, but then it is the machine's clock, which one that was [paused](super::pause) and moved is ahead of.
-/// What is 584 years away, or more, never comes.
+/// the first poll. What is 584 years away, or more, never comes.
 ///
 /// # Cancel safety
 ///
@@ -38,7 +37,8 @@ const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
 /// # Ok::<(), pollywog_executor::TooManyExecutors>(())
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
-    sleep_until(after(now(), duration))
+    let timer = if context::with(|core| core.is_some()) { Timer::Unset } else { Timer::Outside };
+    Sleep { deadline: after(now(), duration), timer }
 }
 
 /// The moment `duration` after `moment`, or one that is far.
@@ -52,7 +52,7 @@ pub(super) fn after(moment: Instant, duration: Duration) -> Instant {
 ///
 /// Dropping the future takes its timer out.
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep { deadline, timer: None }
+    Sleep { deadline, timer: Timer::Unset }
 }
 
 /// The future of [`sleep`] and [`sleep_until`].
@@ -65,8 +65,15 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
     deadline: Instant,
-    /// Where the timer is, once one is set.
-    timer: Option<(ExecutorId, TimerKey)>,
+    timer: Timer,
+}
+
+#[derive(Clone, Copy)]
+enum Timer {
+    Unset,
+    /// As well, and the deadline is by the machine's clock, since no executor ran: the first poll translates it.
+    Outside,
+    Set(ExecutorId, TimerKey),
 }
 
 impl Sleep {
@@ -90,28 +97,29 @@ impl Sleep {
     /// The poll, which costs no budget.
     pub(super) fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let core = context::expect("a `Sleep` was polled");
-        if self.timer.is_some_and(|(executor, _)| executor != core.id) {
-            self.cancel();
-        }
-        if let Some((_, key)) = self.timer {
-            if core.renew_timer(self.deadline, key, cx.waker()) {
-                return Poll::Pending;
+        match self.timer {
+            Timer::Set(executor, key) if executor == core.id => {
+                if core.renew_timer(self.deadline, key, cx.waker()) {
+                    return Poll::Pending;
+                }
+                // It fired, or it belonged to an executor before this one of the same number.
             }
-            // It fired, or it belonged to an executor before this one of the same number.
-            self.timer = None;
+            Timer::Set(..) => self.cancel(),
+            Timer::Outside => self.deadline = core.clock.translate(self.deadline),
+            Timer::Unset => {}
         }
+        self.timer = Timer::Unset;
         if self.is_elapsed() {
             return Poll::Ready(());
         }
         let (number, waker) = (core.next_sequence(), cx.waker().clone());
-        let key = core.timers.borrow_mut().set(self.deadline, number, waker);
-        self.timer = Some((core.id, key));
+        self.timer = Timer::Set(core.id, core.timers.borrow_mut().set(self.deadline, number, waker));
         Poll::Pending
     }
 
     /// Takes the timer out, wherever it was set.
     fn cancel(&mut self) {
-        let Some((executor, key)) = self.timer.take() else { return };
+        let Timer::Set(executor, key) = mem::replace(&mut self.timer, Timer::Unset) else { return };
         let deadline = self.deadline;
         match context::with(|core| core.filter(|core| core.id == executor).cloned()) {
             Some(core) => core.remove_timer(deadline, key),
@@ -149,7 +157,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.timer.is_some() {
+        if let Timer::Set(..) = self.timer {
             return self.poll_elapsed(cx);
         }
         // Due at the first poll, again and again, it would keep the thread; one that has waited has given way.
