@@ -6,8 +6,9 @@
 //!
 //! Charged are: operations of sockets, join handles, sets of tasks, a sleep that is due when it is first polled, and what
 //! is wrapped in [`coop`]. A sleep that has waited is not, so that a `timeout`, or a `select!` over a sleep, fires even
-//! where the other side has used the budget up. Futures that are joined (`join!`, `select!`, `FuturesUnordered`, a scope)
-//! share the budget of their task.
+//! where the other side has used the budget up. Futures that are joined (`join!`, `select!`, `FuturesUnordered`)
+//! share the budget of their task, and one that always uses it up starves those after it; each child of a scope has its
+//! own.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -185,14 +186,23 @@ impl<F: Future> Future for Unconstrained<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        /// Gives the rest of the budget back, also when the poll panics.
-        struct Restore(u8);
-        impl Drop for Restore {
-            fn drop(&mut self) {
-                LEFT.set(self.0);
-            }
-        }
-        let _restore = Restore(LEFT.replace(UNLIMITED));
-        self.project().future.poll(cx)
+        with(UNLIMITED, || self.project().future.poll(cx))
     }
+}
+
+/// Runs `f` on a task's budget of its own.
+pub(crate) fn anew<R>(f: impl FnOnce() -> R) -> R {
+    with(PER_POLL, f)
+}
+
+fn with<R>(budget: u8, f: impl FnOnce() -> R) -> R {
+    /// Gives the rest of the budget back, also when `f` panics.
+    struct Restore(u8);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LEFT.set(self.0);
+        }
+    }
+    let _restore = Restore(LEFT.replace(budget));
+    f()
 }

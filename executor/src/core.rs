@@ -79,7 +79,7 @@ impl Core {
             burying: Cell::new(false),
             closing: Cell::new(false),
             opened_at,
-            clock: Clock::default(),
+            clock: Clock::new(),
             counters: Counters::default(),
             seed: Cell::new(settings.seed),
             settings,

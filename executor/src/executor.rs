@@ -282,7 +282,7 @@ impl<'a> Running<'a> {
         core.assert_open();
         core.forget_panic();
         let unparker = Arc::new(driver.unparker());
-        core.clock.simulate(driver.is_simulation());
+        core.clock.begin(driver.is_simulation());
         core.counters.start();
         core.mailbox.end_park();
         core.mailbox.set_unparker(Some(unparker));

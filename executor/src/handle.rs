@@ -10,17 +10,17 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::contain::contain_quietly;
+use crate::budget;
 use crate::context;
 use crate::core::Core;
 use crate::deliver::Deliver;
 use crate::driver::wake_all;
 use crate::join::{AbortHandle, JoinError};
+use crate::join_set::discard_result;
 use crate::key::ExecutorId;
 use crate::registry::{self, Command};
 use crate::stage::Origin;
 use crate::task::Id;
-use crate::trace;
 
 /// The way to an executor from any thread. It does not keep the executor alive.
 ///
@@ -167,18 +167,8 @@ impl<T> Shared<T> {
         let waker = state.waker.take();
         drop(state);
         wake_all(waker);
-        discard_result(unwanted);
+        unwanted.into_iter().for_each(discard_result);
     }
-}
-
-/// A result that nobody will see is dropped.
-fn discard_result<T>(result: Option<Result<T, JoinError>>) {
-    if let Some(Err(error)) = &result
-        && error.is_panic()
-    {
-        trace::unobserved_panic(error);
-    }
-    contain_quietly(|| drop(result));
 }
 
 impl<T> RemoteJoinHandle<T> {
@@ -209,16 +199,18 @@ impl<T> Future for RemoteJoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let waker = cx.waker().clone();
-        let mut state = self.shared.lock();
-        if let Some(result) = state.result.take() {
-            return Poll::Ready(result);
-        }
-        assert!(!state.finished, "a RemoteJoinHandle is not polled after it has given its result");
-        let displaced = state.waker.replace(waker);
-        drop(state);
-        drop(displaced);
-        Poll::Pending
+        budget::charge(cx, |cx| {
+            let waker = cx.waker().clone();
+            let mut state = self.shared.lock();
+            if let Some(result) = state.result.take() {
+                return Poll::Ready(result);
+            }
+            assert!(!state.finished, "a RemoteJoinHandle is not polled after it has given its result");
+            let displaced = state.waker.replace(waker);
+            drop(state);
+            drop(displaced);
+            Poll::Pending
+        })
     }
 }
 
@@ -229,7 +221,7 @@ impl<T> Drop for RemoteJoinHandle<T> {
         let (result, waker) = (state.result.take(), state.waker.take());
         drop(state);
         drop(waker);
-        discard_result(result);
+        result.into_iter().for_each(discard_result);
     }
 }
 

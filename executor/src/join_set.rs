@@ -70,8 +70,7 @@ impl<T> Default for Finished<T> {
 impl<T> Finished<T> {
     fn deliver(&self, id: Id, result: Result<T, JoinError>) {
         if self.unwanted.get() {
-            report(&result);
-            return contain_quietly(|| drop(result));
+            return discard_result(result);
         }
         self.results.borrow_mut().push_back((id, result));
         wake_all(self.waker.take());
@@ -81,17 +80,19 @@ impl<T> Finished<T> {
     fn abandon(&self) {
         self.unwanted.set(true);
         let results = self.results.take();
-        results.iter().for_each(|(_, result)| report(result));
+        results.into_iter().for_each(|(_, result)| discard_result(result));
+        contain_quietly(|| drop(self.waker.take()));
     }
 }
 
-/// A panic that nobody will see.
-fn report<T>(result: &Result<T, JoinError>) {
-    if let Err(error) = result
+/// A result that nobody will see is dropped.
+pub(crate) fn discard_result<T>(result: Result<T, JoinError>) {
+    if let Err(error) = &result
         && error.is_panic()
     {
         trace::unobserved_panic(error);
     }
+    contain_quietly(|| drop(result));
 }
 
 impl<T: 'static> JoinSet<T> {
@@ -199,7 +200,7 @@ impl<T: 'static> JoinSet<T> {
     pub async fn shutdown(&mut self) {
         self.abort_all();
         while let Some(result) = self.join_next().await {
-            report(&result);
+            discard_result(result);
         }
     }
 

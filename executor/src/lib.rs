@@ -52,8 +52,10 @@
 //!   drops them. A task that owns its own executor leaks both.
 //! - [`Executor::block_on`] inside a task panics, since it would stop the thread's other tasks, and so does another
 //!   crate's blocking call without a word. Await, [`spawn`], [`spawn_blocking`], or use a thread.
-//! - What is joined with `join!`, `select!` or a [`scope`] is one task to the executor: it has one turn, and one
-//!   [budget], between all its parts.
+//! - Another executor inside a task (`futures::executor::block_on`) stops the thread for good where it waits for
+//!   something of this one: a task, a timer, a [budget].
+//! - What is joined with `join!` or `select!` is one task to the executor: it has one turn, and one [budget], between all
+//!   its parts.
 //! - A future is moved once, into its task's allocation; a debug build may copy a very large one through the stack.
 //! - The memory of freed slots is kept for the next burst: 48 bytes for each task that was ever alive at once, and 44
 //!   for each timer.

@@ -34,7 +34,7 @@ pub struct Metrics {
     pub polls: u64,
     /// Wakes that queued a task, on the executor's thread: by another task, a timer, the driver, an abort.
     pub wakes_local: u64,
-    /// Wakes that queued a task, from other threads.
+    /// Wakes that queued a task, through the mailbox: from other threads, and while the executor did not run.
     pub wakes_remote: u64,
     /// Looks at the driver, with or without sleep.
     pub turns: u64,

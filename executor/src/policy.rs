@@ -121,7 +121,7 @@ impl Core {
     /// Nothing runs from here on. Whoever brings something to do tells the outer loop, if there is one (invariant 7); what
     /// is there already is told here, if `tells`.
     pub(crate) fn rest(&self, tells: bool) {
-        let outer = self.outer_loop.borrow().clone();
+        let outer = self.outer_loop.borrow().clone().filter(|_| !self.is_closing());
         self.mailbox.set_unparker(outer.clone());
         if let Some(outer) = outer
             && (self.has_work() || !self.mailbox.try_park())
@@ -136,6 +136,7 @@ impl Core {
         let outer = self.outer_loop.borrow().clone();
         if let Some(outer) = outer
             && !self.is_running_here()
+            && !self.is_closing()
         {
             contain_quietly(|| outer.wake_by_ref());
         }

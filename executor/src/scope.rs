@@ -17,6 +17,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::budget;
 use crate::contain::{Payload, contain_quietly, discard};
 use crate::context;
 use crate::core::Core;
@@ -27,7 +28,7 @@ use crate::stage::{Origin, Stage};
 use crate::task::Id;
 
 /// How many children are polled before the other tasks of the executor have their turn.
-const SLICE: usize = 32;
+const SLICE: usize = 16;
 
 /// Runs `body`, which may start children in its [`Scope`], and waits for all of them.
 ///
@@ -352,7 +353,10 @@ impl<'env, E> Family<'env, E> {
         let waker = leash.waker().expect("a child that was started has a stand-in");
         let ended = if leash.marks.is_aborted.get() {
             run.as_mut().cancel().map_err(Failure::Panic)
-        } else if let Poll::Ready(ended) = run.as_mut().poll(&mut Context::from_waker(&waker)) {
+        } else if let Poll::Ready(ended) =
+            // A budget of its own: one that uses it up must not starve those after it.
+            budget::anew(|| run.as_mut().poll(&mut Context::from_waker(&waker)))
+        {
             ended
         } else {
             if let Some(child) = self.children.borrow_mut().get_mut(&number) {
@@ -365,6 +369,7 @@ impl<'env, E> Family<'env, E> {
         }
         self.children.borrow_mut().remove(&number);
         leash.release();
+        contain_quietly(|| drop(run));
     }
 
     fn has_failed(&self) -> bool {
@@ -387,9 +392,11 @@ impl<'env, E> Family<'env, E> {
             let first = self.children.borrow_mut().pop_first();
             let Some((_, child)) = first else { break };
             child.leash.release();
-            if let Some(Err(payload)) = child.run.map(|mut run| run.as_mut().cancel()) {
+            let Some(mut run) = child.run else { continue };
+            if let Err(payload) = run.as_mut().cancel() {
                 self.fail(Failure::Panic(payload));
             }
+            contain_quietly(|| drop(run));
         }
     }
 }
@@ -507,12 +514,14 @@ impl<T> Future for ScopedJoinHandle<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let result = &self.result;
-        if let Some(value) = result.value.take() {
-            return Poll::Ready(value);
-        }
-        assert!(!result.is_settled.get(), "a ScopedJoinHandle is not polled after it has given its result");
-        drop(result.waker.replace(Some(cx.waker().clone())));
-        Poll::Pending
+        budget::charge(cx, |cx| {
+            if let Some(value) = result.value.take() {
+                return Poll::Ready(value);
+            }
+            assert!(!result.is_settled.get(), "a ScopedJoinHandle is not polled after it has given its result");
+            drop(result.waker.replace(Some(cx.waker().clone())));
+            Poll::Pending
+        })
     }
 }
 

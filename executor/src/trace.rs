@@ -34,11 +34,19 @@ mod hot {
 
     impl TaskSpan {
         pub(crate) fn new(id: Id, name: Option<&str>, location: &Location<'_>) -> Self {
-            Self(tracing::trace_span!(target: "pollywog::task", "task", %id, name, spawned = %location))
+            let span = || tracing::trace_span!(target: "pollywog::task", "task", %id, name, spawned = %location);
+            Self(contain(span).map_err(discard).unwrap_or_else(|()| tracing::Span::none()))
         }
 
         pub(crate) fn enter(&self) -> Entered<'_> {
             Entered(contain(|| self.0.enter()).map_err(discard).ok())
+        }
+    }
+
+    impl Drop for TaskSpan {
+        fn drop(&mut self) {
+            let span = std::mem::replace(&mut self.0, tracing::Span::none());
+            contain_quietly(|| drop(span));
         }
     }
 

@@ -9,12 +9,14 @@ use crate::context;
 use crate::handle::Handle;
 use crate::task::yield_now;
 
-#[derive(Default)]
 pub(crate) struct Clock {
     hands: Cell<Hands>,
     /// How many guards keep it from being moved where nothing is left to run.
     holds: Cell<usize>,
-    simulated: Cell<bool>,
+    /// In a simulation: how the clock went before.
+    before: Cell<Option<Hands>>,
+    /// What the machine's clock said when the executor last began to run.
+    began: Cell<Instant>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -29,6 +31,11 @@ enum Hands {
 }
 
 impl Clock {
+    pub(crate) fn new() -> Self {
+        let began = Cell::new(Instant::now());
+        Self { hands: Cell::default(), holds: Cell::new(0), before: Cell::new(None), began }
+    }
+
     #[inline]
     pub(crate) fn now(&self) -> Instant {
         match self.hands.get() {
@@ -64,21 +71,34 @@ impl Clock {
         self.hands.set(Hands::Resumed { at: self.now(), then: Instant::now() });
     }
 
-    /// In a simulation it stands still, and is moved by the executor alone. It goes on so in the next, until the executor
-    /// runs in the world again.
-    pub(crate) fn simulate(&self, is_simulation: bool) {
-        match (self.simulated.replace(is_simulation), is_simulation) {
-            (false, true) => self.pause(),
-            (true, false) => self.hands.set(Hands::Machine),
+    /// The executor begins to run. In a simulation the clock stands still, and is moved by the executor alone. It goes on
+    /// so in the next, until the executor runs in the world again.
+    pub(crate) fn begin(&self, is_simulation: bool) {
+        self.began.set(Instant::now());
+        match (self.before.get(), is_simulation) {
+            (None, true) => {
+                self.before.set(Some(self.hands.get()));
+                self.pause();
+            }
+            (Some(hands), false) => {
+                self.before.set(None);
+                self.hands.set(hands);
+            }
             _ => {}
         }
     }
 
-    /// The moment that is as far away from this clock's present as `moment` is from the machine's.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.before.get().is_some()
+    }
+
+    /// The moment that is as far away from this clock's present as `moment` is from the machine's. In a simulation the
+    /// machine's stands still too, so that it changes nothing of the order.
     pub(crate) fn translate(&self, moment: Instant) -> Instant {
+        let machine = if self.is_simulated() { self.began.get() } else { Instant::now() };
         match self.hands.get() {
             Hands::Machine => moment,
-            _ => self.now() + moment.saturating_duration_since(Instant::now()),
+            _ => after(self.now(), moment.saturating_duration_since(machine)),
         }
     }
 
@@ -124,7 +144,7 @@ pub fn now() -> Instant {
 #[track_caller]
 pub fn pause() {
     let core = context::expect("`time::pause`");
-    assert!(!core.clock.is_paused() || core.clock.simulated.get(), "the clock stands still already");
+    assert!(!core.clock.is_paused() || core.clock.is_simulated(), "the clock stands still already");
     core.clock.pause();
 }
 
@@ -137,7 +157,7 @@ pub fn pause() {
 pub fn resume() {
     let core = context::expect("`time::resume`");
     assert!(core.clock.is_paused(), "the clock is not paused");
-    assert!(!core.clock.simulated.get(), "a simulation has no other clock to go on with");
+    assert!(!core.clock.is_simulated(), "a simulation has no other clock to go on with");
     core.clock.resume();
 }
 

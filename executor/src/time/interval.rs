@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::sleep::after;
-use super::{Sleep, now, sleep_until};
+use super::{Sleep, now, sleep, sleep_until};
 
 /// How late a tick may be before it counts as missed, as in tokio.
 const LATE: Duration = Duration::from_millis(5);
@@ -34,7 +34,7 @@ const LATE: Duration = Duration::from_millis(5);
 /// ```
 #[track_caller]
 pub fn interval(period: Duration) -> Interval {
-    interval_at(now(), period)
+    from(sleep(Duration::ZERO), period)
 }
 
 /// As [`interval`], with the moment of the first tick.
@@ -44,11 +44,17 @@ pub fn interval(period: Duration) -> Interval {
 /// When `period` is zero.
 #[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
-    assert!(!period.is_zero(), "an interval of zero would tick for ever");
-    Interval { next: sleep_until(start), period, missed: MissedTickBehavior::Burst }
+    from(sleep_until(start), period)
 }
 
-/// What an [`Interval`] does when ticks were missed because nobody asked in time.
+#[track_caller]
+fn from(first: Sleep, period: Duration) -> Interval {
+    assert!(!period.is_zero(), "an interval of zero would tick for ever");
+    Interval { next: first, period, missed: MissedTickBehavior::Burst }
+}
+
+/// What an [`Interval`] does when ticks were missed because nobody asked in time. One that is up to five milliseconds
+/// late counts as in time, as in tokio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MissedTickBehavior {
     /// Tick at once until it has caught up with its plan.
