@@ -29,7 +29,7 @@ pub(crate) fn current() -> Option<Rc<Core>> {
 pub(crate) fn expect(who: &str) -> Rc<Core> {
     match current() {
         Some(core) => core,
-        None => panic!("{who} outside a Pollywog executor: no `block_on` or `run` is under way on this thread"),
+        None => panic!("{who} outside a Pollywog executor: no `block_on`, `run` or `tick` is under way on this thread"),
     }
 }
 

@@ -71,6 +71,11 @@ impl Handle {
     /// future is dropped and the handle says 'cancelled'.
     ///
     /// For a task with a name see [`task::Builder::spawn_on`](crate::task::Builder::spawn_on).
+    ///
+    /// # Panics
+    ///
+    /// When 2^24 − 1 tasks are alive, where this is the executor's own thread. Elsewhere the task is dropped then, and its
+    /// handle says 'cancelled'.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> RemoteJoinHandle<F::Output>
     where

@@ -204,7 +204,7 @@ pub struct AbortHandle {
 }
 
 impl AbortHandle {
-    /// Wakes the task.
+    /// A waker for the task.
     pub(crate) fn waker(&self) -> Option<Waker> {
         self.key.map(TaskId::waker)
     }

@@ -159,11 +159,16 @@ impl<T: 'static> JoinSet<T> {
     ///
     /// As [`join_next`](Self::join_next).
     pub async fn join_next_with_id(&mut self) -> Option<(Id, Result<T, JoinError>)> {
-        poll_fn(|cx| self.poll_join_next(cx)).await
+        poll_fn(|cx| self.poll_join_next_with_id(cx)).await
     }
 
     /// The poll behind [`join_next`](Self::join_next). The waker of the latest call is the one that is woken.
-    pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Id, Result<T, JoinError>)>> {
+    pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
+        self.poll_join_next_with_id(cx).map(|next| next.map(|(_, result)| result))
+    }
+
+    /// The poll behind [`join_next_with_id`](Self::join_next_with_id).
+    pub fn poll_join_next_with_id(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Id, Result<T, JoinError>)>> {
         budget::charge(cx, |cx| {
             if let Some(next) = self.take_next() {
                 return Poll::Ready(Some(next));

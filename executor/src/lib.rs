@@ -1,6 +1,6 @@
 //! A single-threaded async executor, written to be read.
 //!
-//! Every handle that user code holds (a [`Waker`](std::task::Waker), a [`JoinHandle`], an [`AbortHandle`]) is a number
+//! A handle that user code holds (a [`Waker`](std::task::Waker), a [`JoinHandle`], an [`AbortHandle`]) is a number
 //! that names a slot in a table owned by one thread. So wakers need no reference counts, handles are `Send` though
 //! tasks are not, a stale handle finds nothing instead of something freed, and there is one `unsafe` block.
 //!

@@ -24,8 +24,8 @@ pub use crate::join_set::JoinSet;
 pub use crate::yield_now::{YieldNow, yield_now};
 
 /// The full number of a task: the executor in its high 10 bits, and a count that does not come again in the life of
-/// the process. It is what logs and errors name a task by: `0.7` is the seventh of executor 0, `0.r7` the seventh that
-/// came from another thread.
+/// the process. It is what logs and errors name a task by: `0.7` is the seventh of executor 0, and `0.r7` came to it through a
+/// [`Handle`], as the seventh of the process that did so.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(u64);
 

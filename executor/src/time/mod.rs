@@ -1,4 +1,4 @@
-//! Waiting for a moment: [`sleep`], [`sleep_until`], [`timeout`].
+//! Waiting for a moment: [`sleep`], [`timeout`], [`interval`]; and a clock that can be [`pause`]d.
 //!
 //! A timer costs no system call: it is an entry in a table of its executor, and the nearest deadline becomes the
 //! timeout of the driver's sleep. Nothing fires early; how late depends on the driver (epoll counts milliseconds, and
