@@ -41,7 +41,7 @@ fn main() {
 
     let looks = looks_of_ping_pong();
     println!("ping-pong of {STROKES} strokes, {INTERVAL} polls at most between two looks: {looks} looks at the driver");
-    // Beside the strokes there are the first polls and the last, and the loop goes to sleep once or twice.
+    // Beside the strokes there are the first polls of the tasks, and their joins.
     assert!(looks <= STROKES as u32 / INTERVAL + 3);
 }
 

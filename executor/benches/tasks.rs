@@ -1,16 +1,14 @@
 //! What a task costs: to spawn and join, to yield, to wake from here and from another thread.
 //!
-//! `cargo bench -p pollywog-executor --bench tasks` runs all, `… --bench tasks -- yields` what has 'yields' in its name.
+//! `cargo bench -p pollywog-executor --bench tasks`, with `-- yields` for what has 'yields' in its name.
 //!
 //! The column to read is `median`, and below it operations in a second. What other executors cost beside ours is the
 //! matter of `bench/`.
 
-use std::cell::Cell;
 use std::future::{Future, pending, poll_fn};
 use std::hint::black_box;
 use std::mem;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::thread;
@@ -18,6 +16,7 @@ use std::time::Duration;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use futures::channel::oneshot;
 use pollywog_executor::spawn;
 use pollywog_executor::task::yield_now;
 
@@ -87,24 +86,20 @@ fn ping_pong_strokes<L: Loop>(bencher: Bencher<'_, '_>) {
 /// Each task spawns the next and is done.
 #[divan::bench(args = [1_000, 1_000_000], max_time = 3)]
 fn chain_of_spawns(bencher: Bencher<'_, '_>, length: usize) {
-    fn link(left: usize, ended: Rc<Cell<Option<Waker>>>) -> Pin<Box<dyn Future<Output = ()>>> {
+    fn link(left: usize, end: oneshot::Sender<()>) -> Pin<Box<dyn Future<Output = ()>>> {
         Box::pin(async move {
             match left {
-                0 => ended.take().expect("the root waits").wake(),
-                _ => drop(spawn(link(left - 1, ended))),
+                0 => end.send(()).expect("the root waits"),
+                _ => drop(spawn(link(left - 1, end))),
             }
         })
     }
     let mut on = Thread::new();
     bencher.counter(ItemsCount::new(length)).bench_local(|| {
-        let ended = Rc::new(Cell::new(None));
         on.block_on(async {
-            let first = poll_fn(|cx| {
-                ended.set(Some(cx.waker().clone()));
-                Poll::Ready(link(length - 1, ended.clone()))
-            });
-            spawn(first.await);
-            poll_fn(|_| if Rc::strong_count(&ended) == 1 { Poll::Ready(()) } else { Poll::Pending }).await;
+            let (end, ended) = oneshot::channel();
+            spawn(link(length - 1, end));
+            ended.await.expect("the chain comes to its end");
         });
     });
 }
@@ -124,8 +119,9 @@ fn chain_of_joins(bencher: Bencher<'_, '_>, length: usize) {
     bencher.counter(ItemsCount::new(length)).bench_local(|| on.block_on(link(length)));
 }
 
-/// A task wakes a thread, which wakes it back. Both sleep meanwhile, so this is mostly what the operating system takes
-/// to wake a thread, twice.
+/// A task wakes a thread, which wakes it back. Both sleep meanwhile: a trip is two switches of threads, and those are
+/// what is seen. They take two microseconds where both threads share a core, as with `taskset -c 0`, and have taken
+/// ninety where the system spread them; compare only what was run in the same way.
 #[divan::bench(types = [Thread, Reactor])]
 fn round_trip_to_a_thread<L: Loop>(bencher: Bencher<'_, '_>) {
     const TRIPS: usize = 100;

@@ -9,7 +9,7 @@ use crate::time;
 /// Runs `work` on a thread of a pool, and gives its result, or its panic, to a task's handle.
 ///
 /// For file access, name lookups, long computations: whatever would keep the executor's thread. The pool is that of the
-/// [`blocking`](https://docs.rs/blocking) crate, shared by the process; it grows to 500 threads.
+/// [`blocking`](https://docs.rs/blocking) crate, shared by the process; it grows to 500 threads, and idle ones end.
 /// Until the result is there, or the task aborted, a [paused](time::pause) clock does not move by itself.
 ///
 /// Aborting, or dropping the executor, keeps work from starting; work that runs already runs on, and its result is

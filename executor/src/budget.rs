@@ -190,9 +190,10 @@ impl<F: Future> Future for Unconstrained<F> {
     }
 }
 
-/// Runs `f` on a task's budget of its own.
+/// Runs `f` on a budget of its own, unless there is no limit.
 pub(crate) fn anew<R>(f: impl FnOnce() -> R) -> R {
-    with(PER_POLL, f)
+    let budget = if LEFT.get() == UNLIMITED { UNLIMITED } else { PER_POLL };
+    with(budget, f)
 }
 
 fn with<R>(budget: u8, f: impl FnOnce() -> R) -> R {

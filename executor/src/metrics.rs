@@ -46,7 +46,7 @@ pub struct Metrics {
     pub parked: Duration,
     /// Timers that are set.
     pub timers: usize,
-    /// Times a task had to give way because its budget was used up.
+    /// Operations that were put off because their task's budget was used up.
     pub forced_yields: u64,
 }
 

@@ -138,7 +138,7 @@ impl Tasks {
                     let aborted = slot.aborted;
                     let task = slot.task.take().expect("an idle task is in its slot");
                     let key = TaskId(self.slots.key_at(number, sequence));
-                    self.polls += 1;
+                    self.polls += u64::from(!aborted);
                     return Some(Popped::Task { key, id: Id::new(self.executor, sequence), task, aborted });
                 }
                 State::Root => {

@@ -159,3 +159,90 @@ fn a_command_against_close_is_returned_exactly_once() {
         assert_eq!(unread.into_iter().chain(refused).collect::<Vec<_>>(), [7]);
     });
 }
+
+#[test]
+fn a_command_is_run_by_the_owner_it_was_meant_for_or_comes_back() {
+    loom::model(|| {
+        let mailbox = Arc::new(Mailbox::closed());
+        let since = mailbox.open() + 1;
+        let poster = {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || mailbox.post_command(since, 7).err())
+        };
+        let mut mail = Mail::new();
+        mailbox.take(&mut mail);
+        let run = std::mem::take(&mut mail.commands);
+        let unread = mailbox.close().commands;
+        mailbox.retire(since);
+
+        // The next owner, for whom there is a command too.
+        let since = mailbox.open() + 1;
+        mailbox.post_command(since, 8).unwrap();
+        mailbox.take(&mut mail);
+        let refused = poster.join().unwrap();
+        let mut late = Mail::new();
+        mailbox.take(&mut late);
+        mail.commands.append(&mut late.commands);
+        assert_eq!(mail.commands, [8]);
+        assert_eq!([run, unread, refused.into_iter().collect()].concat(), [7]);
+    });
+}
+
+/// Two posters with two wakes each.
+fn storm(mailbox: &Arc<Mailbox<u32>>) -> [thread::JoinHandle<()>; 2] {
+    [[1, 2], [3, 4]].map(|slots| {
+        let mailbox = mailbox.clone();
+        thread::spawn(move || slots.into_iter().for_each(|slot| mailbox.post_wake(key(slot))))
+    })
+}
+
+/// Whether these are the wakes of a storm up to the end of an owner: each once, and none without the one before.
+fn is_cut_short(wakes: &[Key]) -> bool {
+    let place = |slot| wakes.iter().position(|wake| *wake == key(slot));
+    let is_whole = |first, second| place(second).is_none_or(|second| place(first).is_some_and(|first| first < second));
+    let are_single = wakes.iter().all(|wake| wakes.iter().filter(|other| *other == wake).count() == 1);
+    are_single && is_whole(1, 2) && is_whole(3, 4)
+}
+
+/// What the next owner finds is its own.
+fn begin_anew(mailbox: &Mailbox<u32>) {
+    mailbox.open();
+    assert!(!mailbox.has_mail());
+    mailbox.post_wake(key(9));
+    let mut mail = Mail::new();
+    assert!(mailbox.take(&mut mail));
+    assert_eq!(mail.wakes, [key(9)]);
+}
+
+#[test]
+fn a_storm_of_wakes_against_close_leaves_nothing_to_the_next_owner() {
+    loom::model(|| {
+        let (mailbox, bed) = (open(), Bed::new());
+        mailbox.set_unparker(Some(bed.waker()));
+        let posters = storm(&mailbox);
+        let mut wakes = receive(&mailbox, &bed, 1).wakes;
+        wakes.append(&mut mailbox.close().wakes);
+        assert!(is_cut_short(&wakes), "{wakes:?}");
+        posters.map(|poster| poster.join().unwrap());
+        begin_anew(&mailbox);
+    });
+}
+
+#[test]
+fn a_storm_of_wakes_against_the_close_of_one_that_rests_calls_the_outer_loop_once_or_not_at_all() {
+    loom::model(|| {
+        let mailbox = open();
+        let calls = std::sync::Arc::new(AtomicUsize::new(0));
+        let counter = calls.clone();
+        mailbox.set_unparker(Some(std::sync::Arc::new(waker_fn(move || {
+            counter.fetch_add(1, Relaxed);
+        }))));
+        assert!(mailbox.try_park());
+        let posters = storm(&mailbox);
+        let wakes = mailbox.close().wakes;
+        assert!(is_cut_short(&wakes), "{wakes:?}");
+        posters.map(|poster| poster.join().unwrap());
+        assert_eq!(calls.load(Relaxed), usize::from(!wakes.is_empty()));
+        begin_anew(&mailbox);
+    });
+}
