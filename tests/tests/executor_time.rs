@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pollywog_executor::driver::ThreadDriver;
-use pollywog_executor::time::{Sleep, sleep, sleep_until, timeout, timeout_at};
-use pollywog_executor::{Executor, spawn, task::yield_now};
+use pollywog_executor::time::{Sleep, now, pause, sleep, sleep_until, timeout, timeout_at};
+use pollywog_executor::{Executor, Metrics, spawn, task::yield_now};
 use pollywog_tests::executor::{Counter, OnDrop, bounded, panic_of, poll_with, run};
 
 const SHORT: Duration = Duration::from_millis(2);
@@ -76,6 +76,53 @@ fn a_deadline_beyond_the_clock_is_far_and_no_panic() {
                 waits.reset(Instant::now());
                 waits.await;
                 assert_eq!(timeout(duration, async { 5 }).await, Ok(5));
+            });
+        }
+    });
+}
+
+/// The last moment that the machine's clock can name, or the first, as `step` goes.
+fn end_of_time(step: impl Fn(Instant, Duration) -> Option<Instant>) -> Instant {
+    let steps = (0..64).rev().map(|bit| Duration::from_secs(1 << bit));
+    steps.chain([Duration::from_nanos(999_999_999)]).fold(Instant::now(), |at, by| step(at, by).unwrap_or(at))
+}
+
+#[test]
+fn the_ends_of_time_are_deadlines_like_others() {
+    let last = end_of_time(|at, by| at.checked_add(by));
+    let first = end_of_time(|at, by| at.checked_sub(by));
+    bounded(move || {
+        for is_paused in [false, true] {
+            run(async {
+                if is_paused {
+                    pause();
+                }
+                for mut due in [sleep_until(first), sleep_until(now())] {
+                    assert!(due.is_elapsed() && poll_with(&mut due, Counter::new()).is_ready());
+                }
+                assert!(timeout_at(first, pending::<()>()).await.is_err());
+
+                let far = [last, last - SHORT, now() + Duration::from_millis(u64::MAX)].map(sleep_until);
+                let far = far.map(|mut waits| {
+                    let waker = Counter::new();
+                    assert!(!waits.is_elapsed() && poll_with(&mut waits, waker.clone()).is_pending());
+                    (waits, waker)
+                });
+                assert_eq!(timeout_at(last, async { 5 }).await, Ok(5));
+                // They delay none that is nearer, and none of them fires.
+                let start = now();
+                sleep(SHORT).await;
+                assert!(now() >= start + SHORT);
+                for (mut waits, waker) in far {
+                    assert_eq!((waker.count(), Arc::strong_count(&waker)), (0, 2));
+                    waits.reset(now() + SHORT);
+                    waits.reset(last);
+                    assert!(poll_with(&mut waits, waker.clone()).is_pending());
+                    waits.reset(first);
+                    assert_eq!(Arc::strong_count(&waker), 1);
+                    assert!(poll_with(&mut waits, waker).is_ready());
+                }
+                assert_eq!(Metrics::current().timers, 0);
             });
         }
     });
