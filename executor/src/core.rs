@@ -155,6 +155,7 @@ impl Core {
             let waker = key.waker();
             if task.as_mut().poll(id, &mut Context::from_waker(&waker)).is_pending() {
                 self.tasks.borrow_mut().pend(key, task);
+                self.die_of_a_panic();
                 return;
             }
         }

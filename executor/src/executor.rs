@@ -203,6 +203,7 @@ impl Executor {
         let displaced = self.core.outer_loop.replace(Some(Arc::new(waker)));
         drop(displaced);
         if !self.core.is_running_here() {
+            self.core.mailbox.end_park();
             self.core.rest(true);
         }
     }

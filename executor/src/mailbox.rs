@@ -189,10 +189,10 @@ impl<C> Mailbox<C> {
         self.state.compare_exchange(AWAKE, PARKED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// Owner: the sleep is over, for whatever reason.
-    pub(crate) fn end_park(&self) {
-        // Failing means that a poster was here: the mail is then taken as ever.
-        let _ = self.state.compare_exchange(PARKED, AWAKE, Ordering::AcqRel, Ordering::Acquire);
+    /// Owner: the sleep is over, for whatever reason. `false` means that it was over already: a poster has ended it, and
+    /// its mail is taken as ever.
+    pub(crate) fn end_park(&self) -> bool {
+        self.state.compare_exchange(PARKED, AWAKE, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 

@@ -92,7 +92,7 @@ impl Core {
     /// Ends the executor where the panic of a task is to end it.
     #[inline]
     pub(crate) fn die_of_a_panic(&self) {
-        if self.fatal.borrow().is_some() {
+        if self.settings.unhandled_panic == UnhandledPanic::ShutdownRuntime && self.fatal.borrow().is_some() {
             self.die();
         }
     }
@@ -137,6 +137,7 @@ impl Core {
         if let Some(outer) = outer
             && !self.is_running_here()
             && !self.is_closing()
+            && self.mailbox.end_park()
         {
             contain_quietly(|| outer.wake_by_ref());
         }

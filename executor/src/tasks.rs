@@ -202,9 +202,13 @@ impl Tasks {
         }
     }
 
-    /// The root's time is over.
+    /// The root's time is over. Where it has woken itself in its last poll, nothing is left to do for that.
     pub(crate) fn remove_root(&mut self, key: TaskId) {
         self.free(key);
+        if self.slots.get(key.0).is_some() {
+            self.ready.retain(|slot| *slot != key.0.slot());
+            self.slots.remove(key.0);
+        }
     }
 
     /// What the handle's owner asks; `Done` frees the slot.

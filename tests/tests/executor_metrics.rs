@@ -294,7 +294,6 @@ fn tasks_that_had_to_give_way() {
 }
 
 #[test]
-#[ignore = "fails: a task that is cancelled without a poll counts as polled"]
 fn a_task_that_is_cancelled_before_its_first_poll_is_not_polled() {
     let executor = Executor::new().unwrap();
     executor.block_on(&mut ThreadDriver::new(), async {

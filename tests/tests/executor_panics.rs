@@ -529,7 +529,6 @@ fn a_panic_of_the_root_does_not_end_the_executor() {
 }
 
 #[test]
-#[ignore = "fails: it ends only when the next task does, since a task that waits is not looked at"]
 fn a_panic_of_a_child_ends_the_executor_at_once_though_its_parent_catches_it() {
     bounded(|| {
         let polls = Arc::new(AtomicUsize::new(0));

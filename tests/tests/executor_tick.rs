@@ -183,7 +183,6 @@ fn a_spawn_between_two_ticks_tells_the_outer_loop() {
 }
 
 #[test]
-#[ignore = "fails: `Executor::spawn` tells the outer loop at each call, not once in each sleep"]
 fn several_spawns_between_two_ticks_tell_the_outer_loop_once() {
     let (executor, probe, wakes) = at_rest();
     let tasks = [executor.spawn(async {}), executor.spawn(async {})];
@@ -247,7 +246,6 @@ fn what_a_block_on_leaves_over_tells_the_outer_loop() {
 }
 
 #[test]
-#[ignore = "fails: the root's own entry in the queue counts as something to do"]
 fn a_root_that_wakes_itself_in_its_last_poll_leaves_nothing_to_do() {
     let (executor, _probe, wakes) = at_rest();
     let root = poll_fn(|cx| {
@@ -274,7 +272,6 @@ fn who_asks_to_be_told_is_told_of_what_is_there_already() {
 }
 
 #[test]
-#[ignore = "fails: a second waker is woken although there is nothing to do"]
 fn a_waker_that_takes_anothers_place_is_not_woken_for_nothing() {
     let (executor, probe, wakes) = at_rest();
     let other = Counter::new();

@@ -197,16 +197,16 @@ impl Wake for Acts {
 #[test]
 fn reset_or_drop_inside_the_wake_that_it_causes() {
     let dropped: fn(&mut Option<Sleep>) = |held| drop(held.take());
-    let moved_far: fn(&mut Option<Sleep>) =
-        |held| held.as_mut().unwrap().reset(Instant::now() + Duration::from_secs(60));
-    let moved_back: fn(&mut Option<Sleep>) = |held| held.as_mut().unwrap().reset(Instant::now());
+    let moved_far: fn(&mut Option<Sleep>) = |held| held.as_mut().unwrap().reset(now() + Duration::from_secs(60));
+    let moved_back: fn(&mut Option<Sleep>) = |held| held.as_mut().unwrap().reset(now());
     let polled: fn(&mut Option<Sleep>) = |held| {
         let waker = Waker::noop();
         assert!(Pin::new(held.as_mut().unwrap()).poll(&mut Context::from_waker(waker)).is_ready());
     };
     for act in [dropped, moved_far, moved_back, polled] {
         run(async {
-            let deadline = Instant::now() + SHORT;
+            pause();
+            let deadline = now() + SHORT;
             // Several of one moment: each is in the batch in which the others act.
             let acting = [(); 3].map(|()| Acts::new(act));
             for waker in &acting {
@@ -228,6 +228,7 @@ fn reset_or_drop_inside_the_wake_that_it_causes() {
 #[test]
 fn a_timer_that_is_taken_out_does_not_wake() {
     run(async {
+        pause();
         let waker = Counter::new();
         let mut dropped = sleep(SHORT);
         let mut moved = sleep(SHORT);
@@ -236,7 +237,7 @@ fn a_timer_that_is_taken_out_does_not_wake() {
             assert!(poll_with(timer, waker.clone()).is_pending());
         }
         drop(dropped);
-        moved.reset(Instant::now() + Duration::from_secs(60));
+        moved.reset(now() + Duration::from_secs(60));
         assert_eq!(Arc::strong_count(&waker), 2);
         kept.await; // with the task's waker in place of the first
         assert_eq!((waker.count(), Arc::strong_count(&waker)), (0, 1));
@@ -246,8 +247,12 @@ fn a_timer_that_is_taken_out_does_not_wake() {
 #[test]
 fn a_sleep_that_moves_to_another_executor_leaves_the_first() {
     bounded(|| {
-        let deadline = Instant::now() + Duration::from_millis(20);
+        let hour = Duration::from_secs(3600);
+        let deadline = Instant::now() + hour;
         let (first, second) = (Executor::new().unwrap(), Executor::new().unwrap());
+        for executor in [&first, &second] {
+            executor.block_on(&mut ThreadDriver::new(), async { pause() });
+        }
         let (here, there) = (Counter::new(), Counter::new());
         let mut moving = sleep_until(deadline);
         first.block_on(&mut ThreadDriver::new(), async {
@@ -267,7 +272,7 @@ fn a_sleep_that_moves_to_another_executor_leaves_the_first() {
         assert_eq!((here.count(), there.count()), (0, 1));
 
         // The same across threads, and dropped where it was never polled.
-        let deadline = Instant::now() + Duration::from_millis(20);
+        let deadline = deadline + hour;
         let mut moving = sleep_until(deadline);
         first.block_on(&mut ThreadDriver::new(), async {
             assert!(poll_with(&mut moving, here.clone()).is_pending());
@@ -327,6 +332,7 @@ fn a_timeout_cancels_by_dropping() {
 #[test]
 fn a_timer_follows_its_sleep_to_another_task() {
     run(async {
+        pause();
         let (first, second) = (Counter::new(), Counter::new());
         let mut waits = sleep(SHORT);
         let deadline = waits.deadline();
