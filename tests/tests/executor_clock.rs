@@ -406,6 +406,10 @@ fn the_clock_moves_exactly_to_the_next_deadline() {
         each_sees_its_own_moment().await;
     });
     Executor::new().unwrap().block_on(&mut SimDriver::new(), each_sees_its_own_moment());
+    for seed in 0..20 {
+        let executor = Executor::builder().seed(seed).build().unwrap();
+        executor.block_on(&mut SimDriver::new(), each_sees_its_own_moment());
+    }
     pollywog_net::run(async {
         pause();
         each_sees_its_own_moment().await;

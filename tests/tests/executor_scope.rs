@@ -261,6 +261,30 @@ fn the_first_failure_drops_the_body_and_then_the_others_before_the_scope_is_over
 }
 
 #[test]
+fn what_was_woken_with_the_one_that_failed_is_not_polled_any_more() {
+    run(async {
+        let (go, polled) = (&Cell::new(false), &RefCell::new(Vec::new()));
+        let failed = try_scope(async |s| {
+            for number in 0..3 {
+                s.try_spawn(poll_fn(move |cx| {
+                    cx.waker().wake_by_ref();
+                    if !go.get() {
+                        return Poll::Pending;
+                    }
+                    polled.borrow_mut().push(number);
+                    Poll::Ready(Err::<(), _>(number))
+                }));
+            }
+            settle().await;
+            go.set(true);
+            pending::<Result<(), _>>().await
+        });
+        let failed = failed.await.unwrap_err();
+        assert_eq!(polled.take(), [failed]);
+    });
+}
+
+#[test]
 fn a_body_that_fails_drops_the_children() {
     run(async {
         for panics in [false, true] {
@@ -807,28 +831,28 @@ fn ten_thousand_children_that_are_always_ready_let_others_in() {
 }
 
 #[test]
-fn a_child_whose_budget_is_used_up_goes_on_later() {
+fn a_child_that_always_uses_its_budget_up_does_not_starve_those_after_it() {
     bounded(|| {
         run(async {
-            let ticks = Cell::new(0);
-            let sum = scope(async |s| {
+            let steps = Rc::new(Cell::new(0));
+            let theirs = steps.clone();
+            let crowd = spawn(scope(async move |s: Scope<'static>| {
                 let busy = s.spawn(async {
-                    for _ in 0..1_000 {
+                    loop {
                         consume_budget().await;
                     }
-                    ticks.get()
                 });
-                let other = s.spawn(async {
-                    loop {
-                        yield_now().await;
-                        ticks.set(ticks.get() + 1);
+                let other = s.spawn(async move {
+                    for _ in 0..1_000 {
+                        consume_budget().await;
+                        theirs.set(theirs.get() + 1);
                     }
                 });
-                let seen = busy.await.unwrap();
-                other.abort();
-                seen
-            });
-            assert!(sum.await >= 5, "the sibling had its turns");
+                other.await.unwrap();
+                busy.abort();
+            }));
+            crowd.await.unwrap();
+            assert_eq!(steps.get(), 1_000);
         });
     });
 }

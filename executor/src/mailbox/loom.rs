@@ -196,6 +196,12 @@ fn storm(mailbox: &Arc<Mailbox<u32>>) -> [thread::JoinHandle<()>; 2] {
     })
 }
 
+fn join<const N: usize>(posters: [thread::JoinHandle<()>; N]) {
+    for poster in posters {
+        poster.join().unwrap();
+    }
+}
+
 /// Whether these are the wakes of a storm up to the end of an owner: each once, and none without the one before.
 fn is_cut_short(wakes: &[Key]) -> bool {
     let place = |slot| wakes.iter().position(|wake| *wake == key(slot));
@@ -217,13 +223,14 @@ fn begin_anew(mailbox: &Mailbox<u32>) {
 #[test]
 fn a_storm_of_wakes_against_close_leaves_nothing_to_the_next_owner() {
     loom::model(|| {
-        let (mailbox, bed) = (open(), Bed::new());
-        mailbox.set_unparker(Some(bed.waker()));
+        let mailbox = open();
         let posters = storm(&mailbox);
-        let mut wakes = receive(&mailbox, &bed, 1).wakes;
+        let mut mail = Mail::new();
+        mailbox.take(&mut mail);
+        let mut wakes = mail.wakes;
         wakes.append(&mut mailbox.close().wakes);
         assert!(is_cut_short(&wakes), "{wakes:?}");
-        posters.map(|poster| poster.join().unwrap());
+        join(posters);
         begin_anew(&mailbox);
     });
 }
@@ -241,7 +248,7 @@ fn a_storm_of_wakes_against_the_close_of_one_that_rests_calls_the_outer_loop_onc
         let posters = storm(&mailbox);
         let wakes = mailbox.close().wakes;
         assert!(is_cut_short(&wakes), "{wakes:?}");
-        posters.map(|poster| poster.join().unwrap());
+        join(posters);
         assert_eq!(calls.load(Relaxed), usize::from(!wakes.is_empty()));
         begin_anew(&mailbox);
     });
