@@ -214,8 +214,9 @@ pin_project! {
     }
 }
 
-/// Puts a future into the one allocation that its task has.
-#[inline]
+/// Puts a future into the one allocation that its task has. Inlined, with all that leads here: then an optimised build
+/// writes the future straight into the allocation, and a large one does not pass through the stack.
+#[inline(always)]
 pub(crate) fn boxed<F>(future: F, location: &'static Location<'static>, span: TaskSpan) -> TaskBox
 where
     F: Future + 'static,
@@ -267,7 +268,7 @@ where
 
 impl Core {
     /// The typed half of spawning; [`spawn_boxed`](Core::spawn_boxed) is the rest.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn spawn<F>(
         &self,
         future: F,
@@ -283,7 +284,7 @@ impl Core {
     }
 
     /// As [`spawn`](Self::spawn), under a number that the task was given before.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn spawn_as<F>(&self, origin: Origin, future: F, name: Option<Box<str>>) -> TaskId
     where
         F: Future + 'static,
