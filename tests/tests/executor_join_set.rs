@@ -346,6 +346,7 @@ fn what_is_detached_runs_on_and_is_not_heard_of_again() {
             assert!(poll_with(&mut Box::pin(set.join_next()), waits.clone()).is_pending());
             set.detach_all();
             assert_eq!((set.len(), ran.get()), (0, 1));
+            assert_eq!(Arc::strong_count(&waits), 1, "nobody is left to wake");
             assert!(set.join_next().await.is_none());
 
             set.spawn(task(5));
