@@ -72,6 +72,16 @@ impl Handle {
     ///
     /// For a task with a name see [`task::Builder::spawn_on`](crate::task::Builder::spawn_on).
     ///
+    /// The future and its result go from thread to thread, so both are `Send`:
+    ///
+    /// ```compile_fail,E0277
+    /// # use pollywog_executor::Handle;
+    /// fn spawn_there(handle: Handle) {
+    ///     let local = std::rc::Rc::new(5);
+    ///     handle.spawn(async move { *local });
+    /// }
+    /// ```
+    ///
     /// # Panics
     ///
     /// When 2^24 − 1 tasks are alive, where this is the executor's own thread. Elsewhere the task is dropped then, and its

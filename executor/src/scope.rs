@@ -38,6 +38,18 @@ const SLICE: usize = 16;
 /// For a deadline, put [`timeout`](crate::time::timeout) around it. Scopes can be nested: an inner one is a part of the
 /// child that runs it.
 ///
+/// What lives inside the body cannot be borrowed, since a child may still run when the body is over:
+///
+/// ```compile_fail,E0597
+/// # use pollywog_executor::scope;
+/// # async fn example() {
+/// scope(async |s| {
+///     let word = String::from("stackless");
+///     s.spawn(async { word.len() });
+/// }).await;
+/// # }
+/// ```
+///
 /// # Panics
 ///
 /// Outside an executor, when it is polled on another executor than before, and with the panic of a child.

@@ -47,7 +47,7 @@
 //! - Tasks that still run when the future of [`run`] returns are dropped.
 //! - A socket waits on the reactor of the thread that polls it, and it may be polled by another thread later. Where no
 //!   runtime runs, waiting is an error that says so.
-//! - `block_on` inside a task panics: await, [`spawn`], or use a thread. `futures::executor::block_on` inside a task
+//! - `block_on` inside a task panics: await, [`spawn`], [`spawn_blocking`], or use a thread. `futures::executor::block_on` inside a task
 //!   stops the thread for good.
 //! - Crates that use tokio's own sockets or timers need tokio's runtime beside this one.
 //! - Debug builds are many times slower than release builds.
