@@ -763,6 +763,28 @@ fn a_hook_that_wakes_or_spawns_prevents_the_sleep() {
     }
 }
 
+/// Another thread's wake comes between the announcement and the sleep, each time.
+#[test]
+fn mail_before_each_sleep_lets_the_driver_look_each_time() {
+    const POLLS: usize = 10;
+    let (probe, slot) = (Probe::default(), Arc::new(Mutex::new(None::<Waker>)));
+    let taken = slot.clone();
+    let executor = Executor::builder().on_park(move || {
+        let waker = taken.lock().unwrap().clone().expect("the root was polled");
+        thread::spawn(move || waker.wake()).join().unwrap();
+    });
+    let mut driver = Looks::default();
+    executor.build().unwrap().block_on(
+        &mut driver,
+        poll_fn(|cx| {
+            slot.lock().unwrap().get_or_insert_with(|| cx.waker().clone());
+            probe.done.set(probe.polls.get() + 1 == POLLS);
+            probe.poll(cx)
+        }),
+    );
+    assert_eq!(driver.0, [Some(Duration::ZERO); POLLS - 1]);
+}
+
 #[test]
 fn the_hooks_find_nothing_borrowed() {
     thread_local!(static LEFT: Cell<u32> = const { Cell::new(2) });
