@@ -139,13 +139,13 @@ pub async fn try_scope<'env, T, E>(body: impl AsyncFnOnce(Scope<'env, E>) -> Res
         .await;
     }
     family.0.close();
-    match (family.0.failure.take(), output) {
-        (Some(Failure::Panic(payload)), unwanted) => {
-            contain_quietly(|| drop(unwanted));
-            resume_unwind(payload)
-        }
-        (Some(Failure::Error(error)), _) => Err(error),
-        (None, output) => Ok(output.expect("a scope that has not failed has its output")),
+    let Some(failure) = family.0.failure.take() else {
+        return Ok(output.expect("a scope that has not failed has its output"));
+    };
+    contain_quietly(|| drop(output));
+    match failure {
+        Failure::Error(error) => Err(error),
+        Failure::Panic(payload) => resume_unwind(payload),
     }
 }
 
@@ -534,6 +534,12 @@ impl<T> Future for ScopedJoinHandle<T> {
             drop(result.waker.replace(Some(cx.waker().clone())));
             Poll::Pending
         })
+    }
+}
+
+impl<T> Drop for ScopedJoinHandle<T> {
+    fn drop(&mut self) {
+        contain_quietly(|| drop(self.result.value.take()));
     }
 }
 
