@@ -98,6 +98,7 @@ impl Core {
     }
 
     #[cold]
+    #[inline(never)]
     fn die(&self) {
         self.close();
         let error = self.fatal.borrow().clone().unwrap_or_default();
