@@ -3,7 +3,7 @@
 //! The children are polled by the future of the scope itself, so that they end with it, wherever it is dropped, and need
 //! not be `'static`. (A borrowing task of the executor would be unsound: its scope's future can be forgotten.) Each has a
 //! waker of its own, which is that of a *stand-in*, a small task of the executor: woken, it notes the child's number and
-//! wakes the scope, which then polls this child and no other.
+//! wakes the scope, which then polls its body and this child.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
