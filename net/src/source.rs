@@ -59,6 +59,10 @@ impl Io for mio::net::TcpListener {
     const SHORT_MEANS_DRAINED: bool = false;
 }
 
+impl Io for mio::net::UnixStream {
+    const SHORT_MEANS_DRAINED: bool = false;
+}
+
 /// A descriptor and, for each direction, where it is registered.
 pub(crate) struct Source<S: Io> {
     io: S,
