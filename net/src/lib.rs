@@ -34,11 +34,14 @@
 //! | `runtime.rs` | executor and reactor together; [`run`] |
 //! | `reactor.rs` | the turn: mio's selector as the executor's driver |
 //! | `sources.rs` | the table of registered sources: readiness, and who waits |
-//! | `source.rs`, `waiter.rs` | a descriptor: try first, register, wait; threads |
-//! | `tcp/listener.rs`, `tcp/backoff.rs` | accepting, and what it does in trouble |
-//! | `tcp/connect.rs`, `tcp/stream.rs` | connecting, reading, writing |
-//! | `tcp/lent.rs` | [`TcpStream::read_with`]: a buffer that is lent |
-//! | `tcp/split.rs` | the two directions apart |
+//! | `source.rs` | a descriptor: try first, wait when it blocks |
+//! | `registration.rs`, `waiter.rs` | where it is registered, and who waits; threads |
+//! | `interest.rs`, `readiness.rs` | [`Interest`] and [`Ready`]; the methods that tell when a socket is ready |
+//! | `byte_stream.rs`, `stream_methods.rs` | reading and writing a connection |
+//! | `lent.rs` | [`TcpStream::read_with`]: a buffer that is lent |
+//! | `split.rs` | the two directions apart |
+//! | `tcp/socket.rs`, `tcp/connect.rs`, `tcp/stream.rs` | options, connecting, the connection |
+//! | `tcp/listener.rs`, `accept.rs` | accepting, and what it does in trouble |
 //! | `addr.rs` | names and addresses |
 //! | `context.rs`, `trace.rs` | which reactor turns here; `tracing` |
 //!
@@ -54,12 +57,20 @@
 
 #![forbid(unsafe_code)]
 
+mod accept;
 mod addr;
+mod byte_stream;
 mod context;
+mod interest;
+mod lent;
 mod reactor;
+mod readiness;
+mod registration;
 mod runtime;
 mod source;
 mod sources;
+mod split;
+mod stream_methods;
 mod tcp;
 mod trace;
 mod waiter;
@@ -72,5 +83,7 @@ pub use pollywog_executor::{
 };
 
 pub use self::addr::ToSocketAddrs;
+pub use self::interest::{Interest, Ready};
 pub use self::runtime::{Builder, Runtime, run};
-pub use self::tcp::{Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpListener, TcpStream, WriteHalf};
+pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use self::tcp::{Incoming, TcpListener, TcpSocket, TcpStream};

@@ -1,6 +1,7 @@
 //! The reactor: mio's selector as the executor's driver.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -10,11 +11,11 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
-use pollywog_executor::driver::{Driver, ExecutorId, TaskId, wake_all};
+use pollywog_executor::driver::{Driver, ExecutorId, Key, TaskId, wake_all};
 use waker_fn::waker_fn;
 
 use crate::context;
-use crate::sources::Sources;
+use crate::sources::{Direction, Sources};
 use crate::trace;
 
 /// How many events one turn takes in at most; the rest is there at the next.
@@ -41,6 +42,9 @@ pub(crate) struct Shared {
     pub(crate) id: ExecutorId,
     pub(crate) registry: Arc<mio::Registry>,
     pub(crate) sources: RefCell<Sources>,
+    /// Directions that were polled here when another thread took them over, until their tasks had a turn; with their
+    /// keys there.
+    pub(crate) handed_over: RefCell<HashSet<(Key, Direction)>>,
     closing: Cell<bool>,
     buffer: Cell<Option<Box<[u8]>>>,
 }
@@ -55,6 +59,7 @@ impl Reactor {
             id,
             registry,
             sources: RefCell::new(Sources::new(id, sequence)),
+            handed_over: RefCell::default(),
             closing: Cell::new(false),
             buffer: Cell::new(None),
         });

@@ -7,6 +7,8 @@ use std::task::Waker;
 use mio::event::Event;
 use pollywog_executor::driver::{ExecutorId, Key, Sequence, Slots};
 
+use crate::interest::Ready;
+
 /// One of the two directions of a source.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Direction {
@@ -32,40 +34,9 @@ pub(crate) type Place = u64;
 /// The place of the `poll_*` methods.
 pub(crate) const POLL: Place = 0;
 
-/// What was reported and not found wrong since.
-#[derive(Clone, Copy, Default)]
-struct Readiness(u8);
-
-impl Readiness {
-    const OPEN: u8 = 1;
-    /// Closing brings no second edge.
-    const CLOSED: u8 = 2;
-    const ERROR: u8 = 4;
-    /// Urgent data ends a read early.
-    const PRIORITY: u8 = 8;
-
-    fn of(event: &Event, direction: Direction) -> Self {
-        let (open, closed, priority) = match direction {
-            Read => (event.is_readable(), event.is_read_closed(), event.is_priority()),
-            Write => (event.is_writable(), event.is_write_closed(), false),
-        };
-        let bit = |set: bool, bit: u8| if set { bit } else { 0 };
-        Self(
-            bit(open, Self::OPEN)
-                | bit(closed, Self::CLOSED)
-                | bit(event.is_error(), Self::ERROR)
-                | bit(priority, Self::PRIORITY),
-        )
-    }
-
-    fn any(self) -> bool {
-        self.0 != 0
-    }
-}
-
 #[derive(Default)]
 struct Side {
-    readiness: Readiness,
+    ready: Ready,
     /// More waiters than one: the others are in the [`Crowd`].
     is_crowded: bool,
     place: Place,
@@ -109,7 +80,8 @@ impl Sources {
     /// A new entry: `blocked` has just said 'would block', the other direction may be tried.
     pub(crate) fn insert(&mut self, blocked: Direction) -> Option<Key> {
         let mut entry = Entry::default();
-        entry.sides[blocked.other() as usize].readiness = Readiness(Readiness::OPEN);
+        let free = blocked.other();
+        entry.sides[free as usize].ready = Ready::open(free);
         self.slots.insert(self.sequence.advance(), entry).ok()
     }
 
@@ -134,16 +106,16 @@ impl Sources {
         self.slots.get(key).is_some()
     }
 
-    /// Whether an operation is worth a try. A stale key says yes: the operation will tell.
+    /// What is known of a direction. Nobody knows anything of a stale key, so everything may be: the operation tells.
     #[inline]
-    pub(crate) fn is_ready(&self, key: Key, direction: Direction) -> bool {
-        self.slots.get(key).is_none_or(|entry| entry.sides[direction as usize].readiness.any())
+    pub(crate) fn ready(&self, key: Key, direction: Direction) -> Ready {
+        self.slots.get(key).map_or(Ready::ALL, |entry| entry.sides[direction as usize].ready)
     }
 
-    /// The kernel said 'would block': whatever was reported is used up, and any change brings a new edge.
-    pub(crate) fn would_block(&mut self, key: Key, direction: Direction) {
+    /// The kernel said 'would block': what was reported is used up, and any change brings a new edge.
+    pub(crate) fn would_block(&mut self, key: Key, direction: Direction, used_up: Ready) {
         if let Some(side) = self.side(key, direction) {
-            side.readiness = Readiness::default();
+            side.ready = side.ready - used_up;
         }
     }
 
@@ -152,9 +124,9 @@ impl Sources {
     #[inline]
     pub(crate) fn drained(&mut self, key: Key, direction: Direction) {
         if let Some(side) = self.side(key, direction)
-            && side.readiness.0 == Readiness::OPEN
+            && side.ready == Ready::open(direction)
         {
-            side.readiness = Readiness::default();
+            side.ready = Ready::EMPTY;
         }
     }
 
@@ -205,6 +177,14 @@ impl Sources {
         Some(crowd.swap_remove(position).1)
     }
 
+    /// Whether somebody waits for a direction through the `poll_*` methods.
+    pub(crate) fn is_polled(&self, key: Key, direction: Direction) -> bool {
+        let is_polled = |side: &Side| side.place == POLL && side.waker.is_some();
+        let entry = self.slots.get(key);
+        entry.is_some_and(|entry| is_polled(&entry.sides[direction as usize]))
+            || self.crowd.get(&(key, direction)).is_some_and(|crowd| crowd.iter().any(|(place, _)| *place == POLL))
+    }
+
     /// Takes out everybody who waits for a direction.
     pub(crate) fn take_waiters(&mut self, key: Key, direction: Direction, each: impl FnMut(Waker)) {
         if let Some(entry) = self.slots.get_mut(key) {
@@ -227,10 +207,10 @@ impl Sources {
         let Some(key) = Key::from_u64(event.token().0 as u64) else { return };
         let Some(entry) = self.slots.get_mut(key) else { return };
         for direction in [Read, Write] {
-            let news = Readiness::of(event, direction);
-            if news.any() {
+            let news = Ready::of(event, direction);
+            if !news.is_empty() {
                 let side = &mut entry.sides[direction as usize];
-                side.readiness.0 |= news.0;
+                side.ready = side.ready | news;
                 side.take_waiters(&mut self.crowd, key, direction, &mut each);
             }
         }

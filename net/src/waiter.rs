@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pollywog_executor::driver::{self, Key};
 
 use crate::context;
-use crate::source::NONE;
+use crate::registration::NONE;
 use crate::sources::{Direction, POLL, Place, Sources};
 
 /// Where a future that waits stands in the list of its direction, and what takes it out when the future is dropped. A
@@ -38,8 +38,8 @@ impl Waiter {
     }
 
     /// Whether it has waited under another key than the direction has now.
-    pub(crate) fn was_handed_over(&self, now: Option<Key>) -> bool {
-        now.is_some_and(|now| self.parked_at().is_some_and(|parked_at| now != parked_at))
+    pub(crate) fn was_handed_over(&self, now: Key) -> bool {
+        self.parked_at().is_some_and(|parked_at| now != parked_at)
     }
 }
 
@@ -57,5 +57,19 @@ impl Drop for Waiter {
             Some(_) => leave(),
             None => driver::post(key.executor(), leave),
         }
+    }
+}
+
+/// The places of a future that may wait for either direction.
+#[derive(Debug)]
+pub(crate) struct Waiters([Waiter; 2]);
+
+impl Waiters {
+    pub(crate) fn new() -> Self {
+        Self([Waiter::new(Direction::Read), Waiter::new(Direction::Write)])
+    }
+
+    pub(crate) fn of(&self, direction: Direction) -> &Waiter {
+        &self.0[direction as usize]
     }
 }

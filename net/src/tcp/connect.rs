@@ -2,25 +2,21 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 
-use super::TcpStream;
-use crate::source::Left;
+use crate::source::{Left, Source};
 use crate::sources::Direction;
 use crate::waiter::Waiter;
 
 /// Linux's `EINPROGRESS`, for which std's kind is not stable.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const EINPROGRESS: i32 = 115;
+pub(super) const EINPROGRESS: i32 = 115;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-const EINPROGRESS: i32 = 36;
+pub(super) const EINPROGRESS: i32 = 36;
 
-/// Connects to one address. Dropping the future closes the descriptor.
-pub(super) async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::new(mio::net::TcpStream::connect(addr)?);
+/// Waits until the connection of a stream is there, or has failed.
+pub(super) async fn connect(source: &Source<mio::net::TcpStream>) -> io::Result<()> {
     let waiter = Waiter::new(Direction::Write);
-    poll_fn(|cx| stream.source().poll_io(cx, Direction::Write, Some(&waiter), is_connected)).await?;
-    Ok(stream)
+    poll_fn(|cx| source.poll_io(cx, Direction::Write, Some(&waiter), is_connected)).await
 }
 
 /// A socket that is writable need not be connected yet: the peer's address tells. The error is asked for first, and

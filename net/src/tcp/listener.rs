@@ -4,24 +4,22 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures::Stream;
-use socket2::{Domain, Protocol, Socket, Type};
 
-use super::TcpStream;
-use super::backoff::{Backoff, Trouble};
+use super::{TcpSocket, TcpStream};
+use crate::accept::{Backoff, PolledBackoff, poll_accept};
 use crate::addr::{ToSocketAddrs, resolve};
-use crate::source::{Left, Source};
+use crate::source::Source;
 use crate::sources::Direction;
-use crate::trace;
 use crate::waiter::Waiter;
 
 /// How many connections the kernel keeps until they are accepted; it takes the smaller of this and its own limit
 /// (`net.core.somaxconn`, 4,096 on Linux).
-const BACKLOG: i32 = 65_535;
+const BACKLOG: u32 = 65_535;
 
 /// A TCP socket that accepts connections.
 ///
@@ -43,6 +41,7 @@ const BACKLOG: i32 = 65_535;
 /// ```
 pub struct TcpListener {
     source: Source<mio::net::TcpListener>,
+    polled: PolledBackoff,
 }
 
 impl TcpListener {
@@ -52,6 +51,14 @@ impl TcpListener {
     /// # Errors
     ///
     /// That of the last address: in use, not of this machine, not permitted.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is bound before the poll that gives the listener.
+    ///
+    /// # Examples
+    ///
+    /// See [`TcpListener`]; for other options [`TcpSocket`].
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
         let mut result = Err(io::ErrorKind::InvalidInput.into());
         for addr in resolve(addr).await? {
@@ -60,8 +67,7 @@ impl TcpListener {
                 break;
             }
         }
-        let listener = mio::net::TcpListener::from_std(result?);
-        Ok(Self { source: Source::new(listener) })
+        result
     }
 
     /// Takes the next connection off the queue, and gives it with the peer's address.
@@ -80,10 +86,14 @@ impl TcpListener {
     /// # Cancel safety
     ///
     /// Nothing is lost: a connection is taken off the queue only in the poll that gives it.
+    ///
+    /// # Examples
+    ///
+    /// See [`TcpListener`].
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let waiter = Waiter::new(Direction::Read);
         let mut backoff = Backoff::new();
-        poll_fn(|cx| self.poll_accept(cx, Some(&waiter), &mut backoff)).await
+        poll_fn(|cx| self.poll_accept_with(cx, Some(&waiter), &mut backoff)).await
     }
 
     /// The connections as a stream that never ends; each item is as of [`accept`](Self::accept).
@@ -108,31 +118,74 @@ impl TcpListener {
         Incoming { listener: self, backoff: Backoff::new() }
     }
 
-    fn poll_accept(
+    /// As [`accept`](Self::accept), for hand-written futures. The waker of the task that polled last is kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # pollywog_net::run(async {
+    /// # use pollywog_net::{TcpListener, TcpStream};
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let (_, peer) = std::future::poll_fn(|cx| listener.poll_accept(cx)).await?;
+    /// assert_eq!(peer, client.local_addr()?);
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        self.polled.with(|backoff| self.poll_accept_with(cx, None, backoff))
+    }
+
+    fn poll_accept_with(
         &self,
         cx: &mut Context<'_>,
         waiter: Option<&Waiter>,
         backoff: &mut Backoff,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        loop {
-            ready!(backoff.poll_over(cx));
-            let accepted = self.source.poll_io(cx, Direction::Read, waiter, |io| io.accept().map(Left::Maybe));
-            match ready!(accepted) {
-                Ok((stream, peer)) => {
-                    backoff.reset();
-                    return Poll::Ready(Ok((TcpStream::new(stream), peer)));
-                }
-                Err(error) => match Trouble::of(&error) {
-                    Trouble::Connection => trace::accept_skipped(&error),
-                    // Without a runtime there is no timer to wait on.
-                    Trouble::Resources if crate::context::with(|reactor| reactor.is_none()) => {
-                        return Poll::Ready(Err(error));
-                    }
-                    Trouble::Resources => trace::accept_paused(&error, backoff.start()),
-                    Trouble::Listener => return Poll::Ready(Err(error)),
-                },
-            }
-        }
+        let accepted = poll_accept(&self.source, cx, waiter, backoff, mio::net::TcpListener::accept);
+        accepted.map_ok(|(stream, peer)| (TcpStream::new(stream), peer))
+    }
+
+    /// Takes a listener of std's, and makes it non-blocking: one that was inherited, say.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use pollywog_net::TcpListener;
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let listener = TcpListener::from_std(listener)?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let source = Source::new(mio::net::TcpListener::from_std(listener));
+        Ok(Self { source, polled: PolledBackoff::default() })
+    }
+
+    /// Gives the listener to std, registered nowhere. It is still non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// None yet; the signature is tokio's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # pollywog_net::run(async {
+    /// # use pollywog_net::TcpListener;
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let listener: std::net::TcpListener = listener.into_std()?;
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn into_std(self) -> io::Result<std::net::TcpListener> {
+        Ok(OwnedFd::from(self.source.into_io()).into())
     }
 
     /// The address it listens on, with the port that the system picked.
@@ -140,22 +193,56 @@ impl TcpListener {
     /// # Errors
     ///
     /// When the system does not say.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # pollywog_net::run(async {
+    /// # use pollywog_net::TcpListener;
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// assert_ne!(listener.local_addr()?.port(), 0);
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.source.io().local_addr()
     }
+
+    /// The error that waits on the socket, which this clears.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # pollywog_net::run(async {
+    /// # use pollywog_net::TcpListener;
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// assert!(listener.take_error()?.is_none());
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.source.io().take_error()
+    }
 }
 
-fn listen(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&addr.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = TcpSocket::for_addr(addr)?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 impl AsFd for TcpListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.source.as_fd()
+    }
+}
+
+impl AsRawFd for TcpListener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 
@@ -180,7 +267,7 @@ impl Stream for Incoming<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        let accepted = this.listener.poll_accept(cx, None, &mut this.backoff);
+        let accepted = this.listener.poll_accept_with(cx, None, &mut this.backoff);
         accepted.map(|accepted| Some(accepted.map(|(stream, _)| stream)))
     }
 }

@@ -1,12 +1,10 @@
 //! Async TCP.
 
-mod backoff;
 mod connect;
-mod lent;
 mod listener;
-mod split;
+mod socket;
 mod stream;
 
 pub use self::listener::{Incoming, TcpListener};
-pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+pub use self::socket::TcpSocket;
 pub use self::stream::TcpStream;

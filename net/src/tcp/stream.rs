@@ -2,21 +2,25 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::io::{AsyncRead, AsyncWrite};
+use socket2::SockRef;
 
 use super::connect::connect;
-use super::lent::{Leftover, one_charge};
-use super::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, halves, owned_halves};
 use crate::addr::{ToSocketAddrs, resolve};
-use crate::source::{Left, Source};
-use crate::sources::Direction::{Read as Reading, Write as Writing};
+use crate::byte_stream::ByteStream;
+use crate::lent::one_charge;
+use crate::readiness::readiness_methods;
+use crate::source::Left;
+use crate::sources::Direction;
+use crate::split::{HalfClose, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use crate::stream_methods::stream_methods;
 use crate::waiter::Waiter;
 
 /// A TCP connection.
@@ -26,8 +30,11 @@ use crate::waiter::Waiter;
 /// methods of this type may be awaited by any number of tasks. Dropping it closes the connection.
 ///
 /// It is `Send` and `Sync`: one thread may read and another write. Two threads that read (or write) at once are a
-/// mistake. A future of an async method that waits then gets an error; through the traits, which remember nothing
-/// between two calls, they take the direction from each other again and again.
+/// mistake: the second takes the direction over, and the first gets an error. A stream that is handed to another
+/// thread goes on there.
+///
+/// Options that have no method here are set with [`socket2::SockRef::from`](https://docs.rs/socket2), or before
+/// connecting by [`TcpSocket`](crate::TcpSocket).
 ///
 /// # Examples
 ///
@@ -51,21 +58,12 @@ use crate::waiter::Waiter;
 /// # }
 /// ```
 pub struct TcpStream {
-    source: Source<mio::net::TcpStream>,
-    leftover: Leftover,
+    stream: ByteStream<mio::net::TcpStream>,
 }
 
 impl TcpStream {
     pub(super) fn new(stream: mio::net::TcpStream) -> Self {
-        Self { source: Source::new(stream), leftover: Leftover::default() }
-    }
-
-    pub(super) fn source(&self) -> &Source<mio::net::TcpStream> {
-        &self.source
-    }
-
-    pub(super) fn leftover(&self) -> &Leftover {
-        &self.leftover
+        Self { stream: ByteStream::new(stream) }
     }
 
     /// Connects to the first of the addresses that answers, trying them in turn.
@@ -78,10 +76,26 @@ impl TcpStream {
     /// # Cancel safety
     ///
     /// Dropping the future closes the descriptor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # pollywog_net::run(async {
+    /// # use pollywog_net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let port = listener.local_addr()?.port();
+    /// let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    /// assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
     pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
         let mut result = Err(io::ErrorKind::InvalidInput.into());
         for addr in resolve(addr).await? {
-            result = connect(addr).await;
+            let stream = mio::net::TcpStream::connect(addr).map(Self::new);
+            result = match stream {
+                Ok(stream) => connected(stream).await,
+                Err(error) => Err(error),
+            };
             if result.is_ok() {
                 break;
             }
@@ -89,71 +103,48 @@ impl TcpStream {
         result
     }
 
-    /// Reads from the socket alone: what `read_with` left comes before.
-    pub(super) fn poll_read_raw(
-        &self,
-        cx: &mut Context<'_>,
-        waiter: Option<&Waiter>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.source.poll_io(cx, Reading, waiter, |mut io| {
-            let count = io.read(buffer)?;
-            Ok(left(count, buffer.len()))
-        })
-    }
-
-    /// Waits until something can be read, or the peer has closed. It can be wrong: the read tells.
+    /// Takes a connection of std's, and makes it non-blocking.
     ///
     /// # Errors
     ///
-    /// When the socket cannot be registered.
+    /// When the system refuses.
     ///
-    /// # Cancel safety
+    /// # Examples
     ///
-    /// Nothing is lost: readiness stays until a read finds nothing.
-    pub async fn readable(&self) -> io::Result<()> {
-        let waiter = Waiter::new(Reading);
-        // Each time: what another task's `read_with` leaves can come while this waits.
-        poll_fn(|cx| match self.leftover.is_some() {
-            true => one_charge(cx).map(Ok),
-            false => self.source.poll_ready(cx, Reading, Some(&waiter)),
-        })
-        .await
+    /// ```
+    /// # pollywog_net::run(async {
+    /// # use pollywog_net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = std::net::TcpStream::connect(listener.local_addr()?)?;
+    /// let stream = TcpStream::from_std(stream)?;
+    /// assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self::new(mio::net::TcpStream::from_std(stream)))
     }
 
-    /// Waits until something can be written, or writing would fail. It can be wrong: the write tells.
+    /// Gives the connection to std, registered nowhere. It is still non-blocking. What
+    /// [`read_with`](Self::read_with) left over is lost: read it before.
     ///
     /// # Errors
     ///
-    /// When the socket cannot be registered.
+    /// None yet; the signature is tokio's.
     ///
-    /// # Cancel safety
+    /// # Examples
     ///
-    /// Nothing is lost: readiness stays until a write finds no room.
-    pub async fn writable(&self) -> io::Result<()> {
-        let waiter = Waiter::new(Writing);
-        poll_fn(|cx| self.source.poll_ready(cx, Writing, Some(&waiter))).await
-    }
-
-    /// Reads what is there, and gives the number of bytes; zero is the end of the stream.
-    ///
-    /// # Errors
-    ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is there: await [`readable`](Self::readable) then.
-    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.leftover.is_some() {
-            return Ok(self.leftover.read(&mut [IoSliceMut::new(buffer)]));
-        }
-        self.source.try_io(Reading, |mut io| Ok(left(io.read(buffer)?, buffer.len())))
-    }
-
-    /// Writes what the socket's buffer has room for, and gives the number of bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when there is no room: await [`writable`](Self::writable) then.
-    pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
-        self.source.try_io(Writing, |mut io| Ok(left(io.write(buffer)?, buffer.len())))
+    /// ```
+    /// # pollywog_net::run(async {
+    /// # use pollywog_net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// let stream: std::net::TcpStream = stream.into_std()?;
+    /// stream.set_nonblocking(false)?;
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
+        Ok(OwnedFd::from(self.stream.source.into_io()).into())
     }
 
     /// Waits for bytes and copies them without taking them off the queue: the next read gives them again. Zero is the
@@ -166,49 +157,41 @@ impl TcpStream {
     /// # Cancel safety
     ///
     /// Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use futures::{AsyncReadExt, AsyncWriteExt};
+    /// # pollywog_net::run(async {
+    /// # use pollywog_net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let mut client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (mut stream, _) = listener.accept().await?;
+    /// client.write_all(b"GET /").await?;
+    /// let mut first = [0; 1];
+    /// stream.peek(&mut first).await?;
+    /// assert_eq!(&first, b"G", "HTTP, not TLS");
+    /// let mut all = [0; 5];
+    /// stream.read_exact(&mut all).await?;
+    /// assert_eq!(&all, b"GET /");
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let waiter = Waiter::new(Reading);
+        let waiter = Waiter::new(Direction::Read);
+        let ByteStream { source, leftover } = &self.stream;
         poll_fn(|cx| {
-            if !self.leftover.is_some() {
-                return self.source.poll_io(cx, Reading, Some(&waiter), |io| io.peek(buffer).map(Left::Maybe));
+            if !leftover.is_some() {
+                return source.poll_io(cx, Direction::Read, Some(&waiter), |io| io.peek(buffer).map(Left::Maybe));
             }
             one_charge(cx).map(|()| {
-                let count = self.leftover.peek(buffer);
+                let count = leftover.peek(buffer);
                 // What came since stands behind it.
                 let room = &mut buffer[count..];
-                let more = if room.is_empty() { 0 } else { self.source.io().peek(room).unwrap_or(0) };
+                let more = if room.is_empty() { 0 } else { source.io().peek(room).unwrap_or(0) };
                 Ok(count + more)
             })
         })
         .await
-    }
-
-    /// Closes one direction or both. A reader that waits on this side then gets what stands in the queue and the end;
-    /// the peer's reader gets the end after what was written.
-    ///
-    /// # Errors
-    ///
-    /// When the connection is gone.
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.source.io().shutdown(how)
-    }
-
-    /// Whether small writes are sent at once (`TCP_NODELAY`).
-    ///
-    /// # Errors
-    ///
-    /// When the system does not say.
-    pub fn nodelay(&self) -> io::Result<bool> {
-        self.source.io().nodelay()
-    }
-
-    /// Has small writes sent at once rather than gathered (`TCP_NODELAY`): less delay, more packets.
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses.
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.source.io().set_nodelay(nodelay)
     }
 
     /// The peer's address.
@@ -216,8 +199,19 @@ impl TcpStream {
     /// # Errors
     ///
     /// When the connection is gone: it may have been reset before it was accepted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # pollywog_net::run(async {
+    /// # use pollywog_net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.source.io().peer_addr()
+        self.stream.io().peer_addr()
     }
 
     /// The address of this side.
@@ -225,129 +219,151 @@ impl TcpStream {
     /// # Errors
     ///
     /// When the system does not say.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # pollywog_net::run(async {
+    /// # use pollywog_net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// assert!(stream.local_addr()?.ip().is_loopback());
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.source.io().local_addr()
+        self.stream.io().local_addr()
     }
 
-    /// Splits it into two borrowed halves, to read and write in one task at once.
-    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
-        halves(self)
+    /// Whether small writes are sent at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say.
+    ///
+    /// # Examples
+    ///
+    /// See [`set_nodelay`](Self::set_nodelay).
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.stream.io().nodelay()
     }
 
-    /// Splits it into two halves that can go to different tasks. The connection closes when both are dropped;
-    /// dropping the write half says 'end' to the peer.
-    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        owned_halves(Arc::new(self))
-    }
-}
-
-/// A transfer of `count` bytes where `room` was offered. Zero is the end, or an empty buffer: neither says anything
-/// of what is left.
-#[inline]
-fn left(count: usize, room: usize) -> Left<usize> {
-    if 0 < count && count < room { Left::Nothing(count) } else { Left::Maybe(count) }
-}
-
-/// The room in the buffers that the kernel is offered: std passes on no more than `IOV_MAX` of them.
-fn total(buffers: &[impl std::ops::Deref<Target = [u8]>]) -> usize {
-    const IOV_MAX: usize = 1024;
-    buffers.iter().take(IOV_MAX).map(|buffer| buffer.len()).sum()
-}
-
-impl AsyncRead for &TcpStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        if self.leftover.is_some() {
-            return one_charge(cx).map(|()| Ok(self.leftover.read(&mut [IoSliceMut::new(buffer)])));
-        }
-        self.poll_read_raw(cx, None, buffer)
+    /// Has small writes sent at once rather than gathered (`TCP_NODELAY`): less delay, more packets.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # pollywog_net::run(async {
+    /// # use pollywog_net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// stream.set_nodelay(true)?;
+    /// assert!(stream.nodelay()?);
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.stream.io().set_nodelay(nodelay)
     }
 
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if self.leftover.is_some() {
-            return one_charge(cx).map(|()| Ok(self.leftover.read(buffers)));
-        }
-        let room = total(buffers);
-        self.source.poll_io(cx, Reading, None, |mut io| Ok(left(io.read_vectored(buffers)?, room)))
-    }
-}
-
-impl AsyncWrite for &TcpStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        self.source.poll_io(cx, Writing, None, |mut io| Ok(left(io.write(buffer)?, buffer.len())))
+    /// How many routers a packet may pass (`IP_TTL`).
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say.
+    ///
+    /// # Examples
+    ///
+    /// See [`set_ttl`](Self::set_ttl).
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.stream.io().ttl()
     }
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let room = total(buffers);
-        self.source.poll_io(cx, Writing, None, |mut io| Ok(left(io.write_vectored(buffers)?, room)))
+    /// Sets how many routers a packet may pass (`IP_TTL`).
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses: zero, or more than 255.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # pollywog_net::run(async {
+    /// # use pollywog_net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// stream.set_ttl(12)?;
+    /// assert_eq!(stream.ttl()?, 12);
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.stream.io().set_ttl(ttl)
     }
 
-    /// Ready at once: nothing is buffered here.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// How long closing waits for what is not yet sent (`SO_LINGER`); `None`, the default, does not wait.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say.
+    ///
+    /// # Examples
+    ///
+    /// See [`set_zero_linger`](Self::set_zero_linger).
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        SockRef::from(self).linger()
     }
 
-    /// Shuts down writing. Reading goes on.
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(match self.shutdown(Shutdown::Write) {
-            // The peer was faster: it is closed.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            result => result,
-        })
-    }
-}
-
-impl AsyncRead for TcpStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read(cx, buffer)
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read_vectored(cx, buffers)
-    }
-}
-
-impl AsyncWrite for TcpStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write(cx, buffer)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write_vectored(cx, buffers)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self).poll_flush(cx)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self).poll_close(cx)
+    /// Has dropping it reset the connection (`SO_LINGER` of zero): what is not yet sent is thrown away, and the peer
+    /// gets `ECONNRESET`. Other times are not offered, since closing would then block the thread.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use futures::AsyncReadExt;
+    /// # pollywog_net::run(async {
+    /// # use pollywog_net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut peer, _) = listener.accept().await?;
+    /// stream.set_zero_linger()?;
+    /// assert_eq!(stream.linger()?, Some(std::time::Duration::ZERO));
+    /// drop(stream);
+    /// let error = peer.read(&mut [0; 16]).await.unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn set_zero_linger(&self) -> io::Result<()> {
+        SockRef::from(self).set_linger(Some(Duration::ZERO))
     }
 }
 
-impl AsFd for TcpStream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.source.as_fd()
-    }
+/// The stream, once its connection is there.
+pub(super) async fn connected(stream: TcpStream) -> io::Result<TcpStream> {
+    connect(&stream.stream.source).await?;
+    Ok(stream)
 }
 
-impl fmt::Debug for TcpStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt(f)
-    }
-}
+stream_methods!(
+    TcpStream,
+    "# use pollywog_net::{TcpListener, TcpStream};
+# let listener = TcpListener::bind(\"127.0.0.1:0\").await?;
+# #[allow(unused_mut)] let mut peer = TcpStream::connect(listener.local_addr()?).await?;
+# #[allow(unused_mut)] let (mut stream, _) = listener.accept().await?;"
+);
+readiness_methods!(
+    TcpStream,
+    stream,
+    stream.source,
+    "# use std::io::Write;
+# let listener = pollywog_net::TcpListener::bind(\"127.0.0.1:0\").await?;
+# let mut peer = std::net::TcpStream::connect(listener.local_addr()?)?;
+# let (socket, _) = listener.accept().await?;",
+    "peer.write_all(b\"ping\")?;",
+    "try_read(&mut buffer)"
+);

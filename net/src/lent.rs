@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use pollywog_executor::budget;
 
-use super::TcpStream;
+use crate::byte_stream::{ByteIo, ByteStream};
 use crate::context;
 use crate::reactor::Shared;
 use crate::sources::Direction;
@@ -19,7 +19,7 @@ use crate::waiter::Waiter;
 
 /// What `read_with` left.
 #[derive(Debug, Default)]
-pub(super) struct Leftover {
+pub(crate) struct Leftover {
     /// Spares everybody who leaves nothing the lock. Relaxed: it is set and read where the stream is read.
     is_some: AtomicBool,
     rest: Mutex<Option<Box<Rest>>>,
@@ -57,7 +57,7 @@ impl Rest {
 
 impl Leftover {
     #[inline]
-    pub(super) fn is_some(&self) -> bool {
+    pub(crate) fn is_some(&self) -> bool {
         self.is_some.load(Ordering::Relaxed)
     }
 
@@ -83,7 +83,7 @@ impl Leftover {
     }
 
     /// Moves what there is into the buffers of an ordinary read, as far as they reach.
-    pub(super) fn read(&self, buffers: &mut [io::IoSliceMut<'_>]) -> usize {
+    pub(crate) fn read(&self, buffers: &mut [io::IoSliceMut<'_>]) -> usize {
         let Some(mut rest) = self.take() else { return 0 };
         let count = copy(rest.bytes(), buffers);
         rest.consume(count);
@@ -93,8 +93,16 @@ impl Leftover {
         count
     }
 
+    /// Moves all there is behind the bytes of a vector.
+    #[cfg(feature = "rustix")]
+    pub(crate) fn append(&self, buffer: &mut Vec<u8>) -> usize {
+        let Some(rest) = self.take() else { return 0 };
+        buffer.extend_from_slice(rest.bytes());
+        rest.bytes().len()
+    }
+
     /// Copies without consuming.
-    pub(super) fn peek(&self, buffer: &mut [u8]) -> usize {
+    pub(crate) fn peek(&self, buffer: &mut [u8]) -> usize {
         let Some(rest) = self.take() else { return 0 };
         let count = copy(rest.bytes(), &mut [io::IoSliceMut::new(buffer)]);
         self.put(rest);
@@ -103,7 +111,7 @@ impl Leftover {
 }
 
 /// What is left over is read without a system call, but not for nothing: a task must not stay in it for ever.
-pub(super) fn one_charge(cx: &mut Context<'_>) -> Poll<()> {
+pub(crate) fn one_charge(cx: &mut Context<'_>) -> Poll<()> {
     budget::charge(cx, |_| Poll::Ready(()))
 }
 
@@ -131,69 +139,8 @@ impl Drop for Lent<'_> {
     }
 }
 
-impl TcpStream {
-    /// Waits for bytes and lends them to `borrow`, which says how many of them it consumed and what it made of them.
-    /// `None` is the end of the stream.
-    ///
-    /// The bytes lie in a buffer of the reactor (64 KiB), shared by every connection of the thread: an idle connection
-    /// has no buffer at all, and a busy server works in warm memory. What is not consumed is kept, and stands at the
-    /// front next time: at once if something was consumed (there may be another message), together with new bytes if
-    /// nothing was (the message is not whole). It is also what other reads get first. At the end of the stream an
-    /// unfinished message is left to those.
-    ///
-    /// What is left over can grow with every call that consumes nothing: give up on a message that is too long.
-    ///
-    /// # Errors
-    ///
-    /// Those of reading, and when no Pollywog runtime runs on this thread.
-    ///
-    /// # Panics
-    ///
-    /// When `borrow` says that it consumed more than it was lent. A panic of `borrow` loses what it was lent.
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost: bytes are read only in the poll that lends them.
-    ///
-    /// # Examples
-    ///
-    /// One line at a time:
-    ///
-    /// ```
-    /// # fn main() -> std::io::Result<()> {
-    /// use futures::AsyncWriteExt;
-    /// use pollywog_net::{TcpListener, TcpStream};
-    ///
-    /// async fn line(stream: &TcpStream) -> std::io::Result<Option<String>> {
-    ///     loop {
-    ///         let line = stream.read_with(|bytes| match bytes.iter().position(|byte| *byte == b'\n') {
-    ///             Some(end) => (end + 1, Some(String::from_utf8_lossy(&bytes[..end]).into_owned())),
-    ///             None => (0, None),
-    ///         });
-    ///         match line.await? {
-    ///             None => return Ok(None),
-    ///             Some(None) => {} // not a whole line yet
-    ///             Some(line) => return Ok(line),
-    ///         }
-    ///     }
-    /// }
-    ///
-    /// pollywog_net::run(async {
-    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    ///     let mut client = TcpStream::connect(listener.local_addr()?).await?;
-    ///     let (server, _) = listener.accept().await?;
-    ///     client.write_all(b"one\ntwo\nthr").await?;
-    ///     assert_eq!(line(&server).await?.as_deref(), Some("one"));
-    ///     assert_eq!(line(&server).await?.as_deref(), Some("two"));
-    ///     client.write_all(b"ee\n").await?;
-    ///     assert_eq!(line(&server).await?.as_deref(), Some("three"));
-    ///     client.close().await?;
-    ///     assert_eq!(line(&server).await?, None);
-    ///     Ok(())
-    /// })?
-    /// # }
-    /// ```
-    pub async fn read_with<R>(&self, borrow: impl FnOnce(&[u8]) -> (usize, R)) -> io::Result<Option<R>> {
+impl<S: ByteIo> ByteStream<S> {
+    pub(crate) async fn read_with<R>(&self, borrow: impl FnOnce(&[u8]) -> (usize, R)) -> io::Result<Option<R>> {
         let waiter = Waiter::new(Direction::Read);
         let mut borrow = Some(borrow);
         poll_fn(|cx| self.poll_read_with(cx, &waiter, &mut borrow)).await
@@ -213,17 +160,17 @@ impl TcpStream {
             assert!(consumed <= bytes.len(), "consumed {consumed} bytes of {} that were lent", bytes.len());
             (consumed, result)
         };
-        if self.leftover().is_some() {
+        if self.leftover.is_some() {
             ready!(one_charge(cx));
         }
-        match self.leftover().take() {
+        match self.leftover.take() {
             Some(mut rest) if !rest.needs_more => {
                 let (consumed, result) = call(rest.bytes());
                 rest.consume(consumed);
-                self.leftover().put(rest);
+                self.leftover.put(rest);
                 return Poll::Ready(Ok(Some(result)));
             }
-            Some(rest) => self.leftover().put(rest),
+            Some(rest) => self.leftover.put(rest),
             None => {}
         }
         let Some(reactor) = context::with(|reactor| reactor.cloned()) else {
@@ -237,18 +184,18 @@ impl TcpStream {
             Err(error) => return Poll::Ready(Err(error)),
         };
         let fresh = &buffer[..count];
-        let rest = match self.leftover().take() {
+        let rest = match self.leftover.take() {
             Some(mut rest) => {
                 rest.extend(fresh);
                 let (consumed, result) = call(rest.bytes());
                 rest.consume(consumed);
-                self.leftover().put(rest);
+                self.leftover.put(rest);
                 result
             }
             None => {
                 let (consumed, result) = call(fresh);
                 if consumed < count {
-                    self.leftover().put(Rest::new(&fresh[consumed..], consumed == 0));
+                    self.leftover.put(Rest::new(&fresh[consumed..], consumed == 0));
                 }
                 result
             }

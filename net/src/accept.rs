@@ -1,12 +1,20 @@
-//! What a listener does when a connection cannot be accepted.
+//! Accepting, and what a listener does when a connection cannot be accepted.
 
 use std::future::Future;
 use std::io;
+use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pollywog_executor::time::{Sleep, sleep};
+
+use crate::context;
+use crate::source::{Io, Left, Source};
+use crate::sources::Direction;
+use crate::trace;
+use crate::waiter::Waiter;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -32,7 +40,7 @@ mod errno {
 
 /// What an error of `accept` is about.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+enum Trouble {
     /// One connection, which is gone: the next may be fine.
     Connection,
     /// The process or the machine lacks something. The connection stays in the queue, where an edge will not announce
@@ -44,7 +52,7 @@ pub(super) enum Trouble {
 
 impl Trouble {
     /// Sorts by accept(2): Linux passes on network errors that are already pending on the new connection.
-    pub(super) fn of(error: &io::Error) -> Self {
+    fn of(error: &io::Error) -> Self {
         use io::ErrorKind as Kind;
 
         match error.raw_os_error() {
@@ -68,18 +76,18 @@ impl Trouble {
 
 /// Pauses that double, from a millisecond to a second, while resources are lacking.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     pause: Duration,
     sleep: Option<Sleep>,
 }
 
 impl Backoff {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { pause: FIRST_PAUSE, sleep: None }
     }
 
     /// Starts the next pause and says how long it is.
-    pub(super) fn start(&mut self) -> Duration {
+    fn start(&mut self) -> Duration {
         let pause = self.pause;
         self.pause = (pause * 2).min(LONGEST_PAUSE);
         self.sleep = Some(sleep(pause));
@@ -87,17 +95,64 @@ impl Backoff {
     }
 
     /// Ready when no pause is under way.
-    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(sleep) = &mut self.sleep {
-            std::task::ready!(Pin::new(sleep).poll(cx));
+            ready!(Pin::new(sleep).poll(cx));
             self.sleep = None;
         }
         Poll::Ready(())
     }
 
     /// A connection was accepted.
-    pub(super) fn reset(&mut self) {
+    fn reset(&mut self) {
         self.pause = FIRST_PAUSE;
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Takes the next connection off the queue of `source`. Trouble that passes is not reported.
+pub(crate) fn poll_accept<S: Io, T>(
+    source: &Source<S>,
+    cx: &mut Context<'_>,
+    waiter: Option<&Waiter>,
+    backoff: &mut Backoff,
+    accept: impl Fn(&S) -> io::Result<T>,
+) -> Poll<io::Result<T>> {
+    loop {
+        ready!(backoff.poll_over(cx));
+        let accepted = source.poll_io(cx, Direction::Read, waiter, |io| accept(io).map(Left::Maybe));
+        match ready!(accepted) {
+            Ok(connection) => {
+                backoff.reset();
+                return Poll::Ready(Ok(connection));
+            }
+            Err(error) => match Trouble::of(&error) {
+                Trouble::Connection => trace::accept_skipped(&error),
+                // Without a runtime there is no timer to wait on.
+                Trouble::Resources if context::with(|reactor| reactor.is_none()) => return Poll::Ready(Err(error)),
+                Trouble::Resources => trace::accept_paused(&error, backoff.start()),
+                Trouble::Listener => return Poll::Ready(Err(error)),
+            },
+        }
+    }
+}
+
+/// The pauses of who accepts through a `poll_*` method, which remembers nothing itself.
+#[derive(Debug, Default)]
+pub(crate) struct PolledBackoff(Mutex<Backoff>);
+
+impl PolledBackoff {
+    /// Lends it to `poll`, which may run foreign code: it is taken out meanwhile.
+    pub(crate) fn with<R>(&self, poll: impl FnOnce(&mut Backoff) -> R) -> R {
+        let mut backoff = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let result = poll(&mut backoff);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = backoff;
+        result
     }
 }
 

@@ -1,0 +1,210 @@
+//! A connected stream of bytes: what TCP and Unix streams have in common.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::Shutdown;
+use std::task::{Context, Poll};
+
+use socket2::SockRef;
+
+use crate::interest::{Interest, Ready};
+use crate::lent::{Leftover, one_charge};
+use crate::source::{Io, Left, Source};
+use crate::sources::Direction::{Read as Reading, Write as Writing};
+use crate::waiter::{Waiter, Waiters};
+
+/// A descriptor that is read and written behind a shared reference.
+pub(crate) trait ByteIo: Io {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+    fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+    fn write(&self, buffer: &[u8]) -> io::Result<usize>;
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
+}
+
+impl<S: Io> ByteIo for S
+where
+    for<'a> &'a S: Read + Write,
+{
+    #[inline]
+    fn read(mut self: &Self, buffer: &mut [u8]) -> io::Result<usize> {
+        Read::read(&mut self, buffer)
+    }
+
+    #[inline]
+    fn read_vectored(mut self: &Self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        Read::read_vectored(&mut self, buffers)
+    }
+
+    #[inline]
+    fn write(mut self: &Self, buffer: &[u8]) -> io::Result<usize> {
+        Write::write(&mut self, buffer)
+    }
+
+    #[inline]
+    fn write_vectored(mut self: &Self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        Write::write_vectored(&mut self, buffers)
+    }
+}
+
+/// The descriptor, and what `read_with` left.
+pub(crate) struct ByteStream<S: ByteIo> {
+    pub(crate) source: Source<S>,
+    pub(crate) leftover: Leftover,
+}
+
+impl<S: ByteIo> ByteStream<S> {
+    pub(crate) fn new(io: S) -> Self {
+        Self { source: Source::new(io), leftover: Leftover::default() }
+    }
+
+    pub(crate) fn io(&self) -> &S {
+        self.source.io()
+    }
+
+    /// Reads from the socket alone: what `read_with` left comes before.
+    pub(crate) fn poll_read_raw(
+        &self,
+        cx: &mut Context<'_>,
+        waiter: Option<&Waiter>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.source.poll_io(cx, Reading, waiter, |io| Ok(left(io.read(buffer)?, buffer.len())))
+    }
+
+    #[inline]
+    pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.leftover.is_some() {
+            return one_charge(cx).map(|()| Ok(self.leftover.read(&mut [IoSliceMut::new(buffer)])));
+        }
+        self.poll_read_raw(cx, None, buffer)
+    }
+
+    pub(crate) fn poll_read_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.leftover.is_some() {
+            return one_charge(cx).map(|()| Ok(self.leftover.read(buffers)));
+        }
+        let room = total(buffers);
+        self.source.poll_io(cx, Reading, None, |io| Ok(left(io.read_vectored(buffers)?, room)))
+    }
+
+    #[inline]
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        self.source.poll_io(cx, Writing, None, |io| Ok(left(io.write(buffer)?, buffer.len())))
+    }
+
+    pub(crate) fn poll_write_vectored(&self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let room = total(buffers);
+        self.source.poll_io(cx, Writing, None, |io| Ok(left(io.write_vectored(buffers)?, room)))
+    }
+
+    /// Shuts down writing. Reading goes on.
+    pub(crate) fn close(&self) -> io::Result<()> {
+        match self.shutdown(Shutdown::Write) {
+            // The peer was faster: it is closed.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            result => result,
+        }
+    }
+
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        SockRef::from(self.io()).shutdown(how)
+    }
+
+    pub(crate) fn poll_ready(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        waiters: Option<&Waiters>,
+    ) -> Poll<io::Result<Ready>> {
+        // Each time: what another task's `read_with` leaves can come while this waits.
+        if interest.is_readable() && self.leftover.is_some() {
+            return one_charge(cx).map(|()| Ok(Ready::READABLE));
+        }
+        self.source.poll_ready(cx, interest, waiters)
+    }
+
+    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        let waiters = Waiters::new();
+        poll_fn(|cx| self.poll_ready(cx, interest, Some(&waiters))).await
+    }
+
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.leftover.is_some() {
+            return Ok(self.leftover.read(&mut [IoSliceMut::new(buffer)]));
+        }
+        self.source.try_io(Interest::READABLE, |io| Ok(left(io.read(buffer)?, buffer.len())))
+    }
+
+    pub(crate) fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if self.leftover.is_some() {
+            return Ok(self.leftover.read(buffers));
+        }
+        let room = total(buffers);
+        self.source.try_io(Interest::READABLE, |io| Ok(left(io.read_vectored(buffers)?, room)))
+    }
+
+    pub(crate) fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
+        self.source.try_io(Interest::WRITABLE, |io| Ok(left(io.write(buffer)?, buffer.len())))
+    }
+
+    pub(crate) fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let room = total(buffers);
+        self.source.try_io(Interest::WRITABLE, |io| Ok(left(io.write_vectored(buffers)?, room)))
+    }
+}
+
+/// Reading behind what a vector holds, without a byte being written twice.
+#[cfg(feature = "rustix")]
+impl<S: ByteIo> ByteStream<S> {
+    pub(crate) fn poll_read_buf(
+        &self,
+        cx: &mut Context<'_>,
+        waiter: &Waiter,
+        buffer: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
+        if self.leftover.is_some() {
+            return one_charge(cx).map(|()| Ok(self.leftover.append(buffer)));
+        }
+        self.source.poll_io(cx, Reading, Some(waiter), |io| receive(io, buffer))
+    }
+
+    pub(crate) fn try_read_buf(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        if self.leftover.is_some() {
+            return Ok(self.leftover.append(buffer));
+        }
+        self.source.try_io(Interest::READABLE, |io| receive(io, buffer))
+    }
+}
+
+#[cfg(feature = "rustix")]
+fn receive(io: &impl Io, buffer: &mut Vec<u8>) -> io::Result<Left<usize>> {
+    use rustix::buffer::spare_capacity;
+    use rustix::net::{RecvFlags, recv};
+
+    /// What a full vector grows by at least.
+    const ROOM: usize = 64;
+
+    if buffer.len() == buffer.capacity() {
+        buffer.reserve(ROOM);
+    }
+    let room = buffer.capacity() - buffer.len();
+    let (count, _) = recv(io, spare_capacity(buffer), RecvFlags::empty())?;
+    Ok(left(count, room))
+}
+
+/// A transfer of `count` bytes where `room` was offered. Zero is the end, or an empty buffer: neither says anything
+/// of what is left.
+#[inline]
+fn left(count: usize, room: usize) -> Left<usize> {
+    if 0 < count && count < room { Left::Nothing(count) } else { Left::Maybe(count) }
+}
+
+/// The room in the buffers that the kernel is offered: std passes on no more than `IOV_MAX` of them.
+fn total(buffers: &[impl std::ops::Deref<Target = [u8]>]) -> usize {
+    const IOV_MAX: usize = 1024;
+    buffers.iter().take(IOV_MAX).map(|buffer| buffer.len()).sum()
+}
