@@ -2,5 +2,6 @@
 
 pub mod executor;
 pub mod limits;
+pub mod namespace;
 pub mod net;
 pub mod program;

@@ -45,7 +45,7 @@ pub fn has(test: &str, tool: &str) -> bool {
 }
 
 /// Says why a test is skipped. Under CI none may be.
-fn skip(test: &str, why: &str) {
+pub fn skip(test: &str, why: &str) {
     assert_ne!(env::var("CI").as_deref(), Ok("true"), "{test} cannot run: {why}");
     eprintln!("{test} is skipped: {why}");
 }
