@@ -53,6 +53,8 @@
 //! - `block_on` inside a task panics: await, [`spawn`], [`spawn_blocking`], or use a thread. `futures::executor::block_on` inside a task
 //!   stops the thread for good.
 //! - Crates that use tokio's own sockets or timers need tokio's runtime beside this one.
+//! - The memory of freed slots is kept for the next burst: 72 bytes for each socket that ever waited at once, beside
+//!   the 48 of its task.
 //! - Debug builds are many times slower than release builds.
 
 #![forbid(unsafe_code)]

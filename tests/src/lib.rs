@@ -2,6 +2,7 @@
 
 pub mod executor;
 pub mod limits;
+pub mod memory;
 pub mod namespace;
 pub mod net;
 pub mod program;
