@@ -43,6 +43,7 @@
 //! | `tcp/socket.rs`, `tcp/connect.rs`, `tcp/stream.rs` | options, connecting, the connection |
 //! | `tcp/listener.rs`, `accept.rs` | accepting, and what it does in trouble |
 //! | `addr.rs` | names and addresses |
+//! | `tokio_io.rs` | tokio's `AsyncRead` and `AsyncWrite` (feature `tokio-io`) |
 //! | `context.rs`, `trace.rs` | which reactor turns here; `tracing` |
 //!
 //! # What to know
@@ -74,6 +75,8 @@ mod sources;
 mod split;
 mod stream_methods;
 mod tcp;
+#[cfg(feature = "tokio-io")]
+pub mod tokio_io;
 mod trace;
 mod waiter;
 
