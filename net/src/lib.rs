@@ -70,6 +70,7 @@ mod reactor;
 mod readiness;
 mod registration;
 mod runtime;
+pub mod signal;
 mod source;
 mod sources;
 mod split;

@@ -5,6 +5,8 @@
 use std::io;
 use std::time::Duration;
 
+use crate::signal::SignalKind;
+
 /// The process or the machine has no descriptor or memory for a connection that waits; accepting pauses.
 #[cold]
 pub(crate) fn accept_paused(error: &io::Error, pause: Duration) {
@@ -15,6 +17,12 @@ pub(crate) fn accept_paused(error: &io::Error, pause: Duration) {
 #[cold]
 pub(crate) fn accept_skipped(error: &io::Error) {
     tracing::debug!(target: "pollywog::net", %error, "a connection broke before it was accepted");
+}
+
+/// Who waited for a signal cannot: `None` does not say why.
+#[cold]
+pub(crate) fn signal_unheard(kind: SignalKind, error: &io::Error) {
+    tracing::warn!(target: "pollywog::net", %kind, %error, "the signal is not waited for");
 }
 
 /// What one turn of the reactor reported.
