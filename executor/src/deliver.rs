@@ -2,6 +2,8 @@
 //! or to another thread.
 
 use std::future::Future;
+use std::marker::PhantomData;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -64,5 +66,74 @@ where
             deliver(result);
         }
         Poll::Ready(())
+    }
+}
+
+/// What makes a task's future on the executor's thread. It goes there in place of the future, which may not be sent; and
+/// where it does not arrive, it is cancelled as the task would have been.
+pub(crate) struct Sealed<C, T> {
+    create: C,
+    output: PhantomData<fn() -> T>,
+}
+
+impl<C, T> Sealed<C, T> {
+    pub(crate) fn new(create: C) -> Self {
+        Self { create, output: PhantomData }
+    }
+}
+
+impl<C, T> Future for Sealed<C, T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<T> {
+        unreachable!("it is opened before it is polled")
+    }
+}
+
+pin_project! {
+    /// What makes a future, and from the first poll on that future. (An `async` block would hold both, and forget the
+    /// output when the drop of the future panics.)
+    #[project = OpenedProj]
+    pub(crate) enum Opened<C, F> {
+        Create { create: Option<C> },
+        Future { #[pin] future: F },
+    }
+}
+
+impl<C, F> Future for Opened<C, F>
+where
+    C: FnOnce() -> F,
+    F: Future,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        loop {
+            match self.as_mut().project() {
+                OpenedProj::Create { create } => {
+                    let create = create.take().expect("it is not polled after a panic");
+                    self.set(Self::Future { future: create() });
+                }
+                OpenedProj::Future { future } => return future.poll(cx),
+            }
+        }
+    }
+}
+
+impl<C, T, D> Deliver<Sealed<C, T>, D>
+where
+    D: FnOnce(Result<T, JoinError>),
+{
+    /// The task itself, on the executor's thread.
+    pub(crate) fn open<F>(mut self) -> Deliver<Opened<C, F>, D>
+    where
+        C: FnOnce() -> F,
+        F: Future<Output = T>,
+    {
+        let Stage::Future { future: Sealed { create, .. } } = mem::replace(&mut self.stage, Stage::Empty) else {
+            unreachable!("it was not polled");
+        };
+        let future = Opened::Create { create: Some(create) };
+        Deliver { stage: Stage::Future { future }, origin: self.origin, deliver: self.deliver.take() }
     }
 }

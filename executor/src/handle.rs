@@ -3,6 +3,7 @@
 //! The spawn is a command in the executor's mailbox, and the result comes back through memory that the task and its
 //! handle share: the handle knows nothing of slots.
 
+use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
@@ -13,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use crate::budget;
 use crate::context;
 use crate::core::Core;
-use crate::deliver::Deliver;
+use crate::deliver::{Deliver, Sealed};
 use crate::driver::wake_all;
 use crate::join::{AbortHandle, JoinError};
 use crate::join_set::discard_result;
@@ -61,6 +62,27 @@ impl Handle {
         Self::new(&context::expect("`Handle::current`"))
     }
 
+    /// As [`current`](Self::current), where there may be none.
+    ///
+    /// # Errors
+    ///
+    /// Outside an executor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pollywog_executor::{Executor, Handle, driver::ThreadDriver};
+    ///
+    /// assert!(Handle::try_current().is_err());
+    /// let executor = Executor::new()?;
+    /// let handle = executor.block_on(&mut ThreadDriver::new(), async { Handle::try_current() });
+    /// assert_eq!(handle, Ok(executor.handle()));
+    /// # Ok::<(), pollywog_executor::TooManyExecutors>(())
+    /// ```
+    pub fn try_current() -> Result<Self, TryCurrentError> {
+        context::with(|core| core.map(|core| Self::new(core))).ok_or(TryCurrentError(()))
+    }
+
     /// Whether the executor is gone: what is spawned is dropped then, and its handle says 'cancelled'.
     pub fn is_closed(&self) -> bool {
         registry::mailbox(self.executor).is_none_or(|mailbox| !mailbox.is_owned_since(self.since))
@@ -95,6 +117,64 @@ impl Handle {
         self.spawn_named(future, None, Location::caller())
     }
 
+    /// Sends `create` to the executor's thread and spawns there the future that it makes, which need not be `Send`: so a
+    /// task that holds an `Rc` can be started from any thread. `create` is called in the task's first poll and is part of
+    /// it: its panic is that of the task, and it is not called at all where the task is aborted or dropped before.
+    ///
+    /// For the rest it is as [`spawn`](Self::spawn).
+    ///
+    /// # Panics
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{rc::Rc, thread};
+    /// use pollywog_executor::{Executor, Handle, driver::ThreadDriver, task::yield_now};
+    ///
+    /// let executor = Executor::new()?;
+    /// let sum = executor.block_on(&mut ThreadDriver::new(), async {
+    ///     let handle = Handle::current();
+    ///     let elsewhere = thread::spawn(move || {
+    ///         handle.spawn_pinned(|| async {
+    ///             let local = Rc::new(20);
+    ///             yield_now().await;
+    ///             *local + 22
+    ///         })
+    ///     });
+    ///     elsewhere.join().unwrap().await.expect("it does not panic")
+    /// });
+    /// assert_eq!(sum, 42);
+    /// # Ok::<(), pollywog_executor::TooManyExecutors>(())
+    /// ```
+    ///
+    /// What `create` takes along is `Send`, and so is the result:
+    ///
+    /// ```compile_fail,E0277
+    /// # use pollywog_executor::Handle;
+    /// fn spawn_there(handle: Handle) {
+    ///     let local = std::rc::Rc::new(5);
+    ///     handle.spawn_pinned(move || async move { *local });
+    /// }
+    /// ```
+    ///
+    /// ```compile_fail,E0277
+    /// # use pollywog_executor::Handle;
+    /// fn spawn_there(handle: Handle) {
+    ///     handle.spawn_pinned(|| async { std::rc::Rc::new(5) });
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn spawn_pinned<C, F>(&self, create: C) -> RemoteJoinHandle<F::Output>
+    where
+        C: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_pinned_named(create, None, Location::caller())
+    }
+
     pub(crate) fn spawn_named<F>(
         &self,
         future: F,
@@ -105,13 +185,44 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let origin = Origin { id: Id::remote(self.executor), location };
-        let shared = Arc::new(Shared { state: Mutex::new(State::default()) });
+        let (origin, shared) = self.prepare(location);
         let theirs = shared.clone();
         let task = Deliver::new(origin, future, move |result| theirs.finish(result));
+        self.dispatch(origin.id, shared, move |core| core.spawn_detached(origin, task, name))
+    }
+
+    pub(crate) fn spawn_pinned_named<C, F>(
+        &self,
+        create: C,
+        name: Option<Box<str>>,
+        location: &'static Location<'static>,
+    ) -> RemoteJoinHandle<F::Output>
+    where
+        C: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        let (origin, shared) = self.prepare(location);
+        let theirs = shared.clone();
+        let task = Deliver::new(origin, Sealed::new(create), move |result| theirs.finish(result));
+        self.dispatch(origin.id, shared, move |core| core.spawn_detached(origin, task.open(), name))
+    }
+
+    fn prepare<T>(&self, location: &'static Location<'static>) -> (Origin, Arc<Shared<T>>) {
+        let origin = Origin { id: Id::remote(self.executor), location };
+        (origin, Arc::new(Shared { state: Mutex::new(State::default()) }))
+    }
+
+    /// Has `spawn` called on the executor's thread.
+    fn dispatch<T: Send + 'static>(
+        &self,
+        id: Id,
+        shared: Arc<Shared<T>>,
+        spawn: impl FnOnce(&Core) -> AbortHandle + Send + 'static,
+    ) -> RemoteJoinHandle<T> {
         let theirs = Arc::downgrade(&shared);
         self.send(Box::new(move |core| {
-            let abort = core.spawn_detached(origin, task, name);
+            let abort = spawn(core);
             if let Some(shared) = theirs.upgrade() {
                 let is_aborted = {
                     let mut state = shared.lock();
@@ -123,7 +234,7 @@ impl Handle {
                 }
             }
         }));
-        RemoteJoinHandle { id: origin.id, shared }
+        RemoteJoinHandle { id, shared }
     }
 
     /// Runs a command here, where this is the executor's thread, or posts it.
@@ -134,6 +245,18 @@ impl Handle {
         }
     }
 }
+
+/// The error of [`Handle::try_current`]: no executor runs on this thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TryCurrentError(());
+
+impl fmt::Display for TryCurrentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no Pollywog executor runs on this thread: no `block_on`, `run` or `tick` is under way here")
+    }
+}
+
+impl Error for TryCurrentError {}
 
 /// Awaits the result of a task of another thread's executor, on any executor. Dropping it detaches the task, which
 /// runs on.

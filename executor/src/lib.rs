@@ -102,7 +102,7 @@ mod yield_now;
 pub use self::blocking::spawn_blocking;
 pub use self::builder::{Builder, UnhandledPanic};
 pub use self::executor::Executor;
-pub use self::handle::{Handle, RemoteJoinHandle};
+pub use self::handle::{Handle, RemoteJoinHandle, TryCurrentError};
 pub use self::join::{AbortHandle, JoinError, JoinHandle};
 pub use self::join_set::JoinSet;
 pub use self::metrics::Metrics;

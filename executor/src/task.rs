@@ -169,6 +169,21 @@ impl Builder {
         handle.spawn_named(future, self.name, Location::caller())
     }
 
+    /// As [`Handle::spawn_pinned`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Handle::spawn`].
+    #[track_caller]
+    pub fn spawn_pinned_on<C, F>(self, create: C, handle: &Handle) -> RemoteJoinHandle<F::Output>
+    where
+        C: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        handle.spawn_pinned_named(create, self.name, Location::caller())
+    }
+
     /// As [`JoinSet::spawn`].
     ///
     /// # Panics

@@ -14,7 +14,7 @@ use pollywog_executor::sim::SimDriver;
 use pollywog_executor::time::{Elapsed, Hold, Interval, MissedTickBehavior, Sleep, Timeout};
 use pollywog_executor::{
     AbortHandle, Builder, Executor, Handle, JoinError, JoinHandle, JoinSet, Metrics, RemoteJoinHandle, Scope,
-    ScopedJoinHandle, TooManyExecutors, UnhandledPanic, task,
+    ScopedJoinHandle, TooManyExecutors, TryCurrentError, UnhandledPanic, task,
 };
 
 /// Fails to compile where the type is not all of that.
@@ -70,6 +70,7 @@ is_not!(RemoteJoinHandle<Rc<()>>: Sync);
 // What is known of a task, plainly.
 is!(JoinError: Send + Sync + std::error::Error);
 is!(TooManyExecutors: Send + Sync + Copy + Eq + std::error::Error);
+is!(TryCurrentError: Send + Sync + Copy + Eq + std::error::Error);
 is!(Metrics: Send + Sync + Copy + Eq + Default + Debug);
 is!(Builder: Send + Sync + Clone + Default + Debug);
 is!(UnhandledPanic: Send + Sync + Copy + Eq + Default + Debug);

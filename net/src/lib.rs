@@ -85,7 +85,7 @@ mod waiter;
 pub use pollywog_executor::spawn_blocking;
 pub use pollywog_executor::{
     AbortHandle, Handle, JoinError, JoinHandle, JoinSet, Metrics, RemoteJoinHandle, Scope, ScopedJoinHandle,
-    UnhandledPanic, budget, cancel, scope, spawn, task, time, try_scope,
+    TryCurrentError, UnhandledPanic, budget, cancel, scope, spawn, task, time, try_scope,
 };
 
 pub use self::addr::ToSocketAddrs;

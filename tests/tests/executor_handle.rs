@@ -220,6 +220,12 @@ fn outside_an_executor_there_is_no_current_handle() {
     let expected =
         "`Handle::current` outside a Pollywog executor: no `block_on`, `run` or `tick` is under way on this thread";
     assert_eq!(panic_of(Handle::current), expected);
+    let expected = "no Pollywog executor runs on this thread: no `block_on`, `run` or `tick` is under way here";
+    assert_eq!(Handle::try_current().unwrap_err().to_string(), expected);
+    run(async {
+        assert_eq!(Handle::try_current(), Ok(Handle::current()));
+        assert!(elsewhere(Handle::try_current).is_err());
+    });
 }
 
 #[test]
@@ -840,4 +846,141 @@ fn what_came_from_another_thread_may_make_and_spawn_what_cannot_be_sent() {
             assert_eq!(receive.await, Ok(5));
         });
     });
+}
+
+/// A future that cannot be sent, and says where it is polled first.
+fn local_task() -> impl Future<Output = (ThreadId, i32)> {
+    let (made_on, local) = (thread::current().id(), Rc::new(Cell::new(5)));
+    let theirs = local.clone();
+    async move {
+        let task = spawn(async move { theirs.set(theirs.get() + 1) });
+        task.await.unwrap();
+        assert_eq!(thread::current().id(), made_on);
+        (made_on, local.get())
+    }
+}
+
+#[test]
+fn what_cannot_be_sent_is_made_on_the_executors_thread() {
+    bounded(|| {
+        run(async {
+            let (handle, owner) = (Handle::current(), thread::current().id());
+            for task in [handle.spawn_pinned(local_task), elsewhere(|| handle.spawn_pinned(local_task))] {
+                assert_eq!(task.await.unwrap(), (owner, 6));
+            }
+        });
+    });
+}
+
+#[test]
+fn it_is_made_in_the_first_poll_and_not_in_the_call() {
+    run(async {
+        let (handle, made) = (Handle::current(), Arc::new(AtomicUsize::new(0)));
+        let create = || {
+            let made = made.clone();
+            move || {
+                made.fetch_add(1, Ordering::SeqCst);
+                yield_now()
+            }
+        };
+        let (here, there) = (handle.spawn_pinned(create()), elsewhere(|| handle.spawn_pinned(create())));
+        let (aborted_here, aborted_there) =
+            (handle.spawn_pinned(create()), elsewhere(|| handle.spawn_pinned(create())));
+        aborted_here.abort();
+        aborted_there.abort();
+        assert_eq!(made.load(Ordering::SeqCst), 0);
+        here.await.unwrap();
+        there.await.unwrap();
+        for task in [aborted_here, aborted_there] {
+            assert!(task.await.unwrap_err().is_cancelled());
+        }
+        assert_eq!((made.load(Ordering::SeqCst), Arc::strong_count(&made)), (2, 1), "who is aborted is not made");
+    });
+}
+
+/// What `drops` notes the drop of, and what that makes pends for ever on top of it.
+fn pinned(drops: &Drops) -> impl FnOnce() -> futures::future::LocalBoxFuture<'static, ()> + Send + 'static {
+    let guard = drops.guard();
+    move || {
+        let local = Rc::new(guard);
+        Box::pin(async move {
+            let _local = local;
+            pending().await
+        })
+    }
+}
+
+#[test]
+fn what_was_not_made_is_dropped_as_a_task_would_be() {
+    let (executor, drops) = (Executor::new().unwrap(), Drops::default());
+    let (handle, owner) = (executor.handle(), thread::current().id());
+    let (ran, aborted) = executor.block_on(&mut ThreadDriver::new(), async {
+        let ran = [handle.spawn_pinned(pinned(&drops)), elsewhere(|| handle.spawn_pinned(pinned(&drops)))];
+        let aborted = elsewhere(|| handle.spawn_pinned(pinned(&drops)));
+        yield_now().await;
+        yield_now().await;
+        assert_eq!((Metrics::current().alive, drops.take().len()), (3, 0));
+        elsewhere(|| aborted.abort());
+        (ran, aborted.await)
+    });
+    assert!(aborted.unwrap_err().is_cancelled());
+    assert_eq!(drops.take(), [owner]);
+
+    // What the executor had not come to goes with it, on its thread.
+    let unread = elsewhere(|| handle.spawn_pinned(pinned(&drops)));
+    drop(executor);
+    assert_eq!(drops.take(), [owner; 3]);
+    for mut task in ran.into_iter().chain([unread]) {
+        assert!(result_of(&mut task).unwrap_err().is_cancelled());
+    }
+
+    // What comes too late is dropped where it came from.
+    let (mut late, thread) = elsewhere(|| (handle.spawn_pinned(pinned(&drops)), thread::current().id()));
+    assert!(late.is_finished());
+    let error = result_of(&mut late).unwrap_err();
+    assert_eq!((error.is_cancelled(), error.to_string()), (true, format!("task {} was cancelled", late.id())));
+    assert_eq!((drops.take(), drops.count()), (vec![thread], 1), "nothing is left");
+}
+
+#[test]
+fn a_panic_of_what_makes_the_task_is_the_tasks() {
+    silence_expected_panics();
+    let executor = Executor::new().unwrap();
+    let handle = executor.handle();
+    executor.block_on(&mut ThreadDriver::new(), async {
+        let explosion = || -> std::future::Ready<()> { panic!("expected: explosion") };
+        let line = line!() + 1;
+        let named = task::Builder::new().name("crawler").spawn_pinned_on(explosion, &handle);
+        let id = named.id();
+        let error = named.await.unwrap_err();
+        assert!(error.is_panic());
+        assert_eq!(error.to_string(), format!("task {id} 'crawler' panicked: expected: explosion"));
+        let expected = format!("JoinError({error}; spawned at {}:{line}:", file!());
+        assert!(format!("{error:?}").starts_with(&expected), "{error:?}");
+        let there = elsewhere(|| handle.spawn_pinned(explosion));
+        assert!(there.await.unwrap_err().is_panic());
+        assert_eq!(spawn(ready(7)).await.unwrap(), 7, "the executor runs on");
+    });
+
+    // So is one of its drop, where it was never called.
+    let bomb = || {
+        let bomb = OnDrop::new(|| panic!("expected: drop"));
+        move || {
+            drop(bomb);
+            ready(())
+        }
+    };
+    let mut unread = elsewhere(|| handle.spawn_pinned(bomb()));
+    drop(executor);
+    let mut late = handle.spawn_pinned(bomb());
+    for task in [&mut unread, &mut late] {
+        let expected = format!("task {} panicked: expected: drop", task.id());
+        assert_eq!(result_of(task).unwrap_err().to_string(), expected);
+    }
+
+    let executor = Executor::builder().unhandled_panic(UnhandledPanic::ShutdownRuntime).build().unwrap();
+    let task = executor.handle().spawn_pinned(|| -> std::future::Ready<()> { panic!("expected: explosion") });
+    let message = panic_of(|| executor.block_on(&mut ThreadDriver::new(), pending::<()>()));
+    assert!(message.contains("expected: explosion"), "{message}");
+    drop(task);
 }

@@ -38,6 +38,8 @@ struct Case {
     panics: Panics,
     abort: Abort,
     join: Join,
+    /// Whether it is what makes the future that is sent.
+    pinned: bool,
     /// Where it is spawned.
     spawned: Place,
     /// Where the handle is used and dropped.
@@ -135,7 +137,10 @@ impl Outside {
 fn begin(case: Case, handle: Handle, outside: &Arc<Outside>, log: &Log) -> task::Id {
     let inside = outside.clone();
     let subject = Subject::new(case.panics, log, move |number| inside.in_poll(case, number));
-    let handle = case.spawned.run(move || handle.spawn(subject));
+    let handle = case.spawned.run(move || match case.pinned {
+        true => handle.spawn_pinned(move || subject),
+        false => handle.spawn(subject),
+    });
     let id = handle.id();
     *outside.handle.lock().unwrap() = Some(handle);
     if case.join == Join::JoinedBeforeFinished {
@@ -229,7 +234,9 @@ fn a_task_that_came_through_a_handle_ends_as_the_model_says_in_every_combination
             for join in joins {
                 for (spawned, used) in Place::ALL.into_iter().flat_map(|spawned| Place::ALL.map(|used| (spawned, used)))
                 {
-                    check(Case { panics, abort, join, spawned, used });
+                    for pinned in [false, true] {
+                        check(Case { panics, abort, join, pinned, spawned, used });
+                    }
                 }
             }
         }
