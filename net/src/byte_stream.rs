@@ -13,6 +13,10 @@ use crate::source::{Io, Left, Source};
 use crate::sources::Direction::{Read as Reading, Write as Writing};
 use crate::waiter::{Waiter, Waiters};
 
+/// `MSG_NOSIGNAL`, with which writing to a peer that is gone is an error and not `SIGPIPE`. std has no vectored write with
+/// it, and none for Unix streams. Elsewhere std sets what the system has for it on the socket, if anything.
+const NO_SIGNAL: Option<i32> = if cfg!(any(target_os = "linux", target_os = "android")) { Some(0x4000) } else { None };
+
 /// A descriptor that is read and written behind a shared reference.
 pub(crate) trait ByteIo: Io {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
@@ -37,11 +41,17 @@ where
 
     #[inline]
     fn write(mut self: &Self, buffer: &[u8]) -> io::Result<usize> {
+        if let Some(flag) = NO_SIGNAL {
+            return SockRef::from(self).send_with_flags(buffer, flag);
+        }
         Write::write(&mut self, buffer)
     }
 
     #[inline]
     fn write_vectored(mut self: &Self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let Some(flag) = NO_SIGNAL {
+            return SockRef::from(self).send_vectored_with_flags(offered(buffers), flag);
+        }
         Write::write_vectored(&mut self, buffers)
     }
 }
@@ -203,8 +213,13 @@ fn left(count: usize, room: usize) -> Left<usize> {
     if 0 < count && count < room { Left::Nothing(count) } else { Left::Maybe(count) }
 }
 
-/// The room in the buffers that the kernel is offered: std passes on no more than `IOV_MAX` of them.
-fn total(buffers: &[impl std::ops::Deref<Target = [u8]>]) -> usize {
+/// The buffers that the kernel is offered: no more than `IOV_MAX` of them. std cuts the others off, too.
+fn offered<T>(buffers: &[T]) -> &[T] {
     const IOV_MAX: usize = 1024;
-    buffers.iter().take(IOV_MAX).map(|buffer| buffer.len()).sum()
+    &buffers[..buffers.len().min(IOV_MAX)]
+}
+
+/// The room in them.
+fn total(buffers: &[impl std::ops::Deref<Target = [u8]>]) -> usize {
+    offered(buffers).iter().map(|buffer| buffer.len()).sum()
 }
