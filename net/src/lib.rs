@@ -42,6 +42,7 @@
 //! | `split.rs` | the two directions apart |
 //! | `tcp/socket.rs`, `tcp/connect.rs`, `tcp/stream.rs` | options, connecting, the connection |
 //! | `tcp/listener.rs`, `accept.rs` | accepting, and what it does in trouble |
+//! | `udp/socket.rs`, `udp/options.rs`, `udp/transfer.rs`, `udp/forms.rs` | datagrams: the socket, its options, sending and receiving |
 //! | `addr.rs` | names and addresses |
 //! | `tokio_io.rs` | tokio's `AsyncRead` and `AsyncWrite` (feature `tokio-io`) |
 //! | `context.rs`, `trace.rs` | which reactor turns here; `tracing` |
@@ -79,6 +80,7 @@ mod tcp;
 #[cfg(feature = "tokio-io")]
 pub mod tokio_io;
 mod trace;
+mod udp;
 mod waiter;
 
 #[cfg(feature = "blocking")]
@@ -93,3 +95,4 @@ pub use self::interest::{Interest, Ready};
 pub use self::runtime::{Builder, Runtime, run};
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use self::tcp::{Incoming, TcpListener, TcpSocket, TcpStream};
+pub use self::udp::UdpSocket;
