@@ -38,8 +38,9 @@
 //! still polled here; what it spawns runs there, and so has to be `Send`.
 //!
 //! `futures::AsyncReadExt` and `tokio::io::AsyncReadExt` have methods of the same names. Both apply, so import one of
-//! the two in a module. On a `TcpStream` itself, `shutdown` is [its own](TcpStream::shutdown), which takes a direction
-//! and does not wait; on a half, and in generic code, it is that of `tokio::io::AsyncWriteExt`.
+//! the two in a module. On a `TcpStream` itself, [`shutdown`](TcpStream::shutdown), which takes a direction and does not
+//! wait, comes before tokio's, and so does `read_buf` (feature `rustix`); on a half, and in generic code, the methods are
+//! tokio's.
 //!
 //! # What it costs
 //!
@@ -54,12 +55,16 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::split::HalfClose;
 use crate::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpStream, WriteHalf};
 
-/// One line for each type that has the traits of `futures::io`, or one of them.
+/// One line for each type that has the traits of `futures::io`, or one of them: `[its generics] type`.
 macro_rules! bridge {
-    (read $type:ty) => {
-        impl AsyncRead for $type {
+    (read [$($generics:tt)*] $type:ty) => {
+        impl<$($generics)*> AsyncRead for $type
+        where
+            Self: futures::io::AsyncRead,
+        {
             fn poll_read(
                 self: Pin<&mut Self>,
                 cx: &mut Context<'_>,
@@ -71,8 +76,11 @@ macro_rules! bridge {
             }
         }
     };
-    (write $type:ty) => {
-        impl AsyncWrite for $type {
+    (write [$($generics:tt)*] $type:ty) => {
+        impl<$($generics)*> AsyncWrite for $type
+        where
+            Self: futures::io::AsyncWrite,
+        {
             fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
                 futures::io::AsyncWrite::poll_write(self, cx, buffer)
             }
@@ -100,14 +108,14 @@ macro_rules! bridge {
         }
     };
     ($type:ty) => {
-        bridge!(read $type);
-        bridge!(write $type);
+        bridge!(read [] $type);
+        bridge!(write [] $type);
     };
 }
 
 bridge!(TcpStream);
 bridge!(&TcpStream);
-bridge!(read ReadHalf<'_>);
-bridge!(write WriteHalf<'_>);
-bridge!(read OwnedReadHalf);
-bridge!(write OwnedWriteHalf);
+bridge!(read [S] ReadHalf<'_, S>);
+bridge!(read [S] OwnedReadHalf<S>);
+bridge!(write [S] WriteHalf<'_, S>);
+bridge!(write [S: HalfClose] OwnedWriteHalf<S>);

@@ -103,7 +103,7 @@ fn a_read_appends_to_what_is_filled_and_claims_no_more_than_came() {
         assert_eq!(buffer.filled(), b"kept new and mor", "a full buffer takes nothing");
 
         let mut rest = Vec::with_capacity(64);
-        stream.read_buf(&mut rest).await.unwrap();
+        AsyncReadExt::read_buf(&mut stream, &mut rest).await.unwrap();
         assert_eq!(rest, b"e than fits");
     });
 }
@@ -191,12 +191,12 @@ fn a_cancelled_read_loses_nothing() {
         let mut got = Vec::new();
         for byte in &bytes {
             let before = got.len();
-            assert!(poll!(pin!(stream.read_buf(&mut got))).is_pending());
+            assert!(poll!(pin!(AsyncReadExt::read_buf(&mut stream, &mut got))).is_pending());
             assert_eq!(got.len(), before);
             peer.write_all(&[*byte]).unwrap();
             arrived(&stream, Arrival::IN);
             // The reactor may not have looked yet.
-            while poll!(pin!(stream.read_buf(&mut got))).is_pending() {
+            while poll!(pin!(AsyncReadExt::read_buf(&mut stream, &mut got))).is_pending() {
                 assert_eq!(got.len(), before);
                 pollywog_net::task::yield_now().await;
             }
