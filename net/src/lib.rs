@@ -43,6 +43,7 @@
 //! | `tcp/socket.rs`, `tcp/connect.rs`, `tcp/stream.rs` | options, connecting, the connection |
 //! | `tcp/listener.rs`, `accept.rs` | accepting, and what it does in trouble |
 //! | `udp/socket.rs`, `udp/options.rs`, `udp/transfer.rs`, `udp/forms.rs` | datagrams: the socket, its options, sending and receiving |
+//! | `per_core.rs` | one runtime per core, on one port: [`per_core`] |
 //! | `addr.rs` | names and addresses |
 //! | `tokio_io.rs` | tokio's `AsyncRead` and `AsyncWrite` (feature `tokio-io`) |
 //! | `context.rs`, `trace.rs` | which reactor turns here; `tracing` |
@@ -67,6 +68,7 @@ mod byte_stream;
 mod context;
 mod interest;
 mod lent;
+pub mod per_core;
 mod reactor;
 mod readiness;
 mod registration;

@@ -25,6 +25,12 @@ pub(crate) fn signal_unheard(kind: SignalKind, error: &io::Error) {
     tracing::warn!(target: "pollywog::net", %kind, %error, "the signal is not waited for");
 }
 
+/// A listener is broken, and nobody is there to be told.
+#[cold]
+pub(crate) fn accept_ended(error: &io::Error) {
+    tracing::error!(target: "pollywog::net", %error, "a listener is broken: this core accepts no more from it");
+}
+
 /// What one turn of the reactor reported.
 #[cfg(feature = "trace")]
 pub(crate) fn events(events: &mio::Events) {
