@@ -164,6 +164,37 @@ fn two_threads_that_poll_the_same_direction() {
     assert_eq!(text(first), HANDED_OVER);
 }
 
+/// The traits remember nothing between two polls: the runtime of the first thread does.
+#[test]
+fn two_threads_that_read_through_the_trait() {
+    let first = second_takes_over(|stream| async move { read(&stream, &mut [0; 16]).await });
+    assert_eq!(text(first), HANDED_OVER);
+}
+
+/// Who waited through the trait, gave up, and gets the socket back later is none of two that read at once.
+#[test]
+fn a_socket_that_comes_back_after_a_cancelled_read() {
+    run(async {
+        let (stream, mut peer) = with_peer().await;
+        assert!(poll!(pin!(read(&stream, &mut [0; 16]))).is_pending());
+        let stream = thread::spawn(|| {
+            run(async {
+                assert!(poll!(pin!(read(&stream, &mut [0; 16]))).is_pending(), "it is taken over");
+                turns(2).await;
+                stream
+            })
+        });
+        let stream = stream.join().unwrap();
+        // The news of the take-over come, and wake a task that does not read at the moment.
+        turns(3).await;
+        let mut buffer = [0; 16];
+        let mut reading = pin!(read(&stream, &mut buffer));
+        assert!(poll!(reading.as_mut()).is_pending());
+        peer.write_all(b"here").unwrap();
+        assert_eq!(reading.await.unwrap(), 4);
+    });
+}
+
 /// The read is taken over; the write of the first thread stays where it is.
 #[test]
 fn taking_over_one_direction_leaves_the_other() {
