@@ -23,7 +23,42 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 /// ```
 pub trait ToSocketAddrs: sealed::Target {}
 
-impl<T: sealed::Target> ToSocketAddrs for T {}
+impl<T: sealed::Target + ?Sized> ToSocketAddrs for T {}
+
+/// The addresses of a name, at least one, in the order in which the system gives them: the one that it would try first
+/// comes first.
+///
+/// The look-up is the system's own (`getaddrinfo`), on a thread of the blocking pool. It has no time limit but the
+/// system's, which is often ten seconds and more: see [`timeout`](crate::time::timeout). A [paused](crate::time::pause)
+/// clock waits for it. What is no name is not looked up: an address is given back as it is.
+///
+/// # Errors
+///
+/// When the name has no address or nobody can be asked for it, when the text is not `HOST:PORT`, and when a list is empty.
+///
+/// # Cancel safety
+///
+/// A look-up whose future is dropped is not begun; one that is under way goes on, on its thread, and nobody gets its
+/// result.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use pollywog_net::lookup_host;
+///
+/// pollywog_net::run(async {
+///     for addr in lookup_host("localhost:8080").await? {
+///         assert!(addr.ip().is_loopback());
+///         assert_eq!(addr.port(), 8080);
+///     }
+///     Ok(())
+/// })?
+/// # }
+/// ```
+pub async fn lookup_host(target: impl ToSocketAddrs) -> io::Result<impl Iterator<Item = SocketAddr>> {
+    Ok(resolve(target).await?.into_iter())
+}
 
 /// The addresses behind `target`, at least one.
 pub(crate) fn resolve(target: impl ToSocketAddrs) -> impl Future<Output = io::Result<Vec<SocketAddr>>> {

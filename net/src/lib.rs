@@ -92,7 +92,7 @@ pub use pollywog_executor::{
     TryCurrentError, UnhandledPanic, budget, cancel, scope, spawn, task, time, try_scope,
 };
 
-pub use self::addr::ToSocketAddrs;
+pub use self::addr::{ToSocketAddrs, lookup_host};
 pub use self::interest::{Interest, Ready};
 pub use self::runtime::{Builder, Runtime, run};
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};

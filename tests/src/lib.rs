@@ -1,5 +1,6 @@
 //! What the tests in `tests/` share.
 
+pub mod dns;
 pub mod executor;
 pub mod limits;
 pub mod memory;
