@@ -1,15 +1,17 @@
 //! What a peer can do to a connection: close it, halve it, reset it, send urgent data.
 
 use std::cell::Cell;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{AsyncWriteExt, poll};
-use pollywog_net::spawn;
+use pollywog_net::{TcpStream, spawn};
 use pollywog_tests::net::{
-    Arrival, arrived, arrived_bytes, counted, fill, finish, pair, read, reset, rest_of, run, turns, with_peer,
+    Arrival, alone, arrived, arrived_bytes, counted, fill, finish, pair, read, reset, rest_of, run, turns, with_peer,
 };
 use socket2::SockRef;
 
@@ -176,6 +178,35 @@ fn write_to_a_closed_peer() {
         }
         stream.writable().await.unwrap();
         stream.close().await.unwrap();
+    });
+}
+
+/// The signal ends a process that does not ignore it. Rust's programs do, but not every program that Rust is a part of.
+fn raises_no_signal(test: &str, write: impl AsyncFn(&TcpStream) -> io::Result<usize>) {
+    alone(test, || {
+        let raised = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(signal_hook::consts::SIGPIPE, raised.clone()).unwrap();
+        run(async {
+            let (stream, peer) = with_peer().await;
+            drop(peer);
+            arrived(&stream, Arrival::RDHUP);
+            assert_eq!(write(&stream).await.unwrap(), 1);
+            arrived(&stream, Arrival::HUP);
+            assert_eq!(write(&stream).await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+        });
+        assert!(!raised.load(Ordering::SeqCst));
+    });
+}
+
+#[test]
+fn a_write_to_a_closed_peer_raises_no_signal() {
+    raises_no_signal("a_write_to_a_closed_peer_raises_no_signal", async |mut stream| stream.write(b"x").await);
+}
+
+#[test]
+fn a_vectored_write_to_a_closed_peer_raises_no_signal() {
+    raises_no_signal("a_vectored_write_to_a_closed_peer_raises_no_signal", async |mut stream| {
+        stream.write_vectored(&[IoSlice::new(b"x"), IoSlice::new(b"")]).await
     });
 }
 
