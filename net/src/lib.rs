@@ -44,6 +44,7 @@
 //! | `tcp/listener.rs`, `accept.rs` | accepting, and what it does in trouble |
 //! | `udp/socket.rs`, `udp/options.rs`, `udp/transfer.rs`, `udp/forms.rs` | datagrams: the socket, its options, sending and receiving |
 //! | `per_core.rs` | one runtime per core, on one port: [`per_core`] |
+//! | `async_fd/fd.rs`, `async_fd/guard.rs`, `async_fd/io.rs` | any other descriptor; its readiness; reading and writing it |
 //! | `addr.rs` | names and addresses |
 //! | `tokio_io.rs` | tokio's `AsyncRead` and `AsyncWrite` (feature `tokio-io`) |
 //! | `context.rs`, `trace.rs` | which reactor turns here; `tracing` |
@@ -64,6 +65,7 @@
 
 mod accept;
 mod addr;
+mod async_fd;
 mod byte_stream;
 mod context;
 mod interest;
@@ -93,6 +95,8 @@ pub use pollywog_executor::{
 };
 
 pub use self::addr::{ToSocketAddrs, lookup_host};
+pub use self::addr::ToSocketAddrs;
+pub use self::async_fd::{AsyncFd, AsyncFdReadyGuard, TryIoError};
 pub use self::interest::{Interest, Ready};
 pub use self::runtime::{Builder, Runtime, run};
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};

@@ -89,6 +89,15 @@ impl Registration {
         })
     }
 
+    /// Where `direction` is registered with this thread's reactor, and how many events it has had there.
+    pub(crate) fn events(&self, direction: Direction) -> Option<(Key, u32)> {
+        let key = self.key(direction)?;
+        context::with(|reactor| {
+            let reactor = reactor.filter(|reactor| reactor.id == key.executor())?;
+            Some((key, reactor.sources.borrow().events(key, direction)))
+        })
+    }
+
     /// Notes in this thread's table what an operation said; `false` if `direction` is not registered there.
     #[inline]
     pub(crate) fn note(&self, direction: Direction, what: impl FnOnce(&mut Sources, Key, Direction)) -> bool {
@@ -216,12 +225,31 @@ fn add(fd: BorrowedFd<'_>, reactor: &Shared, blocked: Direction) -> io::Result<K
     let interest = Interest::READABLE | Interest::WRITABLE;
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let interest = interest | Interest::PRIORITY;
-    if let Err(error) = SourceFd(&fd.as_raw_fd()).register(&reactor.registry, Token(key.get() as usize), interest) {
+    let added = SourceFd(&fd.as_raw_fd()).register(&reactor.registry, Token(key.get() as usize), interest);
+    if let Err(error) = explain(added) {
         let wakers = reactor.sources.borrow_mut().remove(key);
         drop(wakers);
         return Err(error);
     }
     Ok(key)
+}
+
+/// What a selector says when it takes no descriptor, for people.
+pub(crate) fn explain(added: io::Result<()>) -> io::Result<()> {
+    added.map_err(|error| match error.kind() {
+        // The one meaning that it has for epoll.
+        io::ErrorKind::PermissionDenied => io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this descriptor cannot be waited for: it is that of a regular file, a directory, or a device like \
+             /dev/null, which the system calls ready at any time; use it on the blocking pool, with `spawn_blocking` \
+             or the feature `fs`",
+        ),
+        io::ErrorKind::AlreadyExists => io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "this descriptor is waited for already, through another owner: let each have a duplicate (`try_clone`)",
+        ),
+        _ => error,
+    })
 }
 
 /// Takes a descriptor out of the selector of `key`: done by who holds the descriptor, before any message.

@@ -15,6 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
 
 use pollywog_executor::budget;
+use pollywog_executor::driver::Key;
 
 use crate::interest::{Interest, Ready};
 use crate::registration::{Prospect, Registration};
@@ -67,6 +68,9 @@ pub(crate) enum Left<R> {
     Nothing(R),
 }
 
+/// Where each direction was registered, and how many events it had had: what a readiness was based on.
+pub(crate) struct Seen([Option<(Key, u32)>; 2]);
+
 impl<S: Io> Source<S> {
     pub(crate) fn new(io: S) -> Self {
         Self { registration: Registration::new(), io }
@@ -81,6 +85,13 @@ impl<S: Io> Source<S> {
     pub(crate) fn into_io(self) -> S {
         self.registration.deregister(self.io.as_fd());
         self.io
+    }
+
+    /// The descriptor, which may be another one afterwards: it is registered nowhere now.
+    pub(crate) fn io_mut(&mut self) -> &mut S {
+        self.registration.deregister(self.io.as_fd());
+        self.registration = Registration::new();
+        &mut self.io
     }
 
     /// Runs `operation` until it does not block, waiting in between.
@@ -161,6 +172,20 @@ impl<S: Io> Source<S> {
     pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
         let waiters = Waiters::new();
         poll_fn(|cx| self.poll_ready(cx, interest, Some(&waiters))).await
+    }
+
+    /// What has been reported so far.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen([Direction::Read, Direction::Write].map(|direction| self.registration.events(direction)))
+    }
+
+    /// Takes back a readiness in the directions that had no event after `seen`.
+    pub(crate) fn clear(&self, seen: &Seen, used_up: Ready) {
+        for direction in [Direction::Read, Direction::Write] {
+            if self.registration.events(direction) == seen.0[direction as usize] {
+                self.would_block(direction, used_up);
+            }
+        }
     }
 
     /// Runs `operation` once.

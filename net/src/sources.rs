@@ -39,6 +39,8 @@ struct Side {
     ready: Ready,
     /// More waiters than one: the others are in the [`Crowd`].
     is_crowded: bool,
+    /// How many events there were, wrapping around: tells an old readiness from a new one.
+    events: u32,
     place: Place,
     waker: Option<Waker>,
 }
@@ -110,6 +112,11 @@ impl Sources {
     #[inline]
     pub(crate) fn ready(&self, key: Key, direction: Direction) -> Ready {
         self.slots.get(key).map_or(Ready::ALL, |entry| entry.sides[direction as usize].ready)
+    }
+
+    /// How many events a direction has had.
+    pub(crate) fn events(&self, key: Key, direction: Direction) -> u32 {
+        self.slots.get(key).map_or(0, |entry| entry.sides[direction as usize].events)
     }
 
     /// The kernel said 'would block': what was reported is used up, and any change brings a new edge.
@@ -211,6 +218,7 @@ impl Sources {
             if !news.is_empty() {
                 let side = &mut entry.sides[direction as usize];
                 side.ready = side.ready | news;
+                side.events = side.events.wrapping_add(1);
                 side.take_waiters(&mut self.crowd, key, direction, &mut each);
             }
         }
