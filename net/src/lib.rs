@@ -95,7 +95,6 @@ pub use pollywog_executor::{
 };
 
 pub use self::addr::{ToSocketAddrs, lookup_host};
-pub use self::addr::ToSocketAddrs;
 pub use self::async_fd::{AsyncFd, AsyncFdReadyGuard, TryIoError};
 pub use self::interest::{Interest, Ready};
 pub use self::runtime::{Builder, Runtime, run};

@@ -2,14 +2,15 @@
 //!
 //! - **Ids, not descriptors.** What is told to another thread names a slot and its generation. A late message about a
 //!   descriptor number could silence the number's next owner.
-//! - **Threads.** A second thread that polls a direction takes it over. Who waited for it on the first is woken, and
-//!   gets an error the next time it asks: both can go on, and neither spins.
+//! - **Threads.** A second thread that polls a direction takes it over. Who waited for it on the first is woken: a
+//!   future of an async method gets an error then. A `poll_*` method, which cannot know whether it is called by who
+//!   waited before, takes the direction back, and gets the error where that goes to and fro.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mio::event::Source as _;
@@ -29,12 +30,26 @@ pub(crate) struct Registration {
     /// [`NONE`] while there is none, [`DRAINED`] if moreover there is nothing to try for. Relaxed: a key is plain data,
     /// and what it names is reached only on its own thread.
     keys: [AtomicU64; 2],
+    /// How often a direction was taken back at once through `poll_*`, less how often later. Two threads may lose a count.
+    taken_back: [AtomicU8; 2],
 }
+
+/// So many times are a fight, and no accident: that a task gets a socket back in the very poll in which it learns that
+/// it was taken.
+const FIGHT: u8 = 8;
 
 pub(crate) const NONE: u64 = 0;
 
 /// No key: its slot number is one more than a table has.
 const DRAINED: u64 = u64::MAX;
+
+/// What is registered.
+#[derive(Clone, Copy)]
+pub(crate) struct Descriptor<'a> {
+    pub(crate) fd: BorrowedFd<'a>,
+    /// Nobody else can register this number.
+    pub(crate) is_owned: bool,
+}
 
 /// Whether an operation is worth a try.
 pub(crate) enum Prospect {
@@ -48,7 +63,7 @@ pub(crate) enum Prospect {
 
 impl Registration {
     pub(crate) fn new() -> Self {
-        Self { keys: [AtomicU64::new(NONE), AtomicU64::new(NONE)] }
+        Self { keys: [AtomicU64::new(NONE), AtomicU64::new(NONE)], taken_back: [AtomicU8::new(0), AtomicU8::new(0)] }
     }
 
     #[inline]
@@ -129,28 +144,43 @@ impl Registration {
     /// Registers `direction` with this thread's reactor, where it is not.
     #[cold]
     #[inline(never)]
-    pub(crate) fn enter(&self, fd: BorrowedFd<'_>, direction: Direction, waiter: Option<&Waiter>) -> io::Result<()> {
+    pub(crate) fn enter(&self, fd: Descriptor<'_>, direction: Direction, waiter: Option<&Waiter>) -> io::Result<()> {
         let Some(reactor) = context::with(|reactor| reactor.cloned()) else {
             return Err(io::Error::other(
                 "a socket has to wait, but no Pollywog runtime runs on this thread: poll it inside \
                  `pollywog_net::run` or `Runtime::block_on`",
             ));
         };
-        // A key of this thread's is one of its own other waits, after the runtime before it is gone.
-        if let Some(elsewhere) = self.key(direction).filter(|key| key.executor() != reactor.id) {
-            let was_handed_over = match waiter {
+        // A key of this thread's is one of its own other waits, after the runtime before it is gone. Where the runtime of
+        // another is gone, nobody polls.
+        let elsewhere = self.key(direction).filter(|key| key.executor() != reactor.id);
+        if let Some(elsewhere) = elsewhere.filter(|key| context::registry_of(*key).is_some()) {
+            let is_lost = match waiter {
                 Some(waiter) => waiter.was_handed_over(elsewhere),
-                None => reactor.handed_over.borrow_mut().remove(&(elsewhere, direction)),
+                None => {
+                    let at_once = reactor.handed_over.borrow_mut().remove(&(elsewhere, direction));
+                    self.is_fought_for(direction, at_once)
+                }
             };
-            if was_handed_over {
+            if is_lost {
                 return Err(handed_over());
             }
         }
         self.register(fd, &reactor, direction)
     }
 
+    /// Counts how often `direction` is taken back by who has just been told that it was taken, rather than later.
+    fn is_fought_for(&self, direction: Direction, at_once: bool) -> bool {
+        let count = &self.taken_back[direction as usize];
+        let times = count.load(Ordering::Relaxed);
+        let times = if at_once { times + 1 } else { times.saturating_sub(1) };
+        let is_fight = times == FIGHT;
+        count.store(if is_fight { 0 } else { times }, Ordering::Relaxed);
+        is_fight
+    }
+
     /// Gives `direction` a key at `reactor`, registering the descriptor there if need be.
-    fn register(&self, fd: BorrowedFd<'_>, reactor: &Rc<Shared>, direction: Direction) -> io::Result<()> {
+    fn register(&self, fd: Descriptor<'_>, reactor: &Rc<Shared>, direction: Direction) -> io::Result<()> {
         let is_live = |key: &Key| key.executor() == reactor.id && reactor.sources.borrow().contains(*key);
         // From here on the source is in the hands of one thread: what is read of the other direction holds, and nobody
         // adds a descriptor that is about to be taken out.
@@ -174,7 +204,7 @@ impl Registration {
         if cell.compare_exchange(expected, key.get(), Ordering::Relaxed, Ordering::Relaxed).is_err() {
             // Another thread polls the same direction at the same moment, and was first.
             if !is_shared {
-                deregister(fd, key);
+                deregister(fd.fd, key);
                 remove(key, None);
             }
             return Err(handed_over());
@@ -182,7 +212,7 @@ impl Registration {
         // A key with this reactor's number that is not live is of a runtime before this one, and gone with it.
         if let Some(before) = before.filter(|before| before.executor() != reactor.id) {
             // The other direction may be registered under the same key: who waits there is woken, and registers anew.
-            deregister(fd, before);
+            deregister(fd.fd, before);
             remove(before, Some((key, direction)));
         }
         Ok(())
@@ -216,7 +246,7 @@ fn registering(registration: &Registration) -> MutexGuard<'static, ()> {
 }
 
 /// Registers both directions with the selector: one system call for the life of the connection.
-fn add(fd: BorrowedFd<'_>, reactor: &Shared, blocked: Direction) -> io::Result<Key> {
+fn add(fd: Descriptor<'_>, reactor: &Shared, blocked: Direction) -> io::Result<Key> {
     if reactor.is_closing() {
         return Err(io::Error::other("the runtime of this thread is shutting down"));
     }
@@ -225,7 +255,14 @@ fn add(fd: BorrowedFd<'_>, reactor: &Shared, blocked: Direction) -> io::Result<K
     let interest = Interest::READABLE | Interest::WRITABLE;
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let interest = interest | Interest::PRIORITY;
-    let added = SourceFd(&fd.as_raw_fd()).register(&reactor.registry, Token(key.get() as usize), interest);
+    let (descriptor, token) = (fd.fd.as_raw_fd(), Token(key.get() as usize));
+    let added = match SourceFd(&descriptor).register(&reactor.registry, token, interest) {
+        // What was registered under this number lives on in a duplicate, or it would be gone: its entry is a ghost.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && fd.is_owned => {
+            SourceFd(&descriptor).reregister(&reactor.registry, token, interest)
+        }
+        added => added,
+    };
     if let Err(error) = explain(added) {
         let wakers = reactor.sources.borrow_mut().remove(key);
         drop(wakers);
@@ -278,8 +315,8 @@ fn free(reactor: &Rc<Shared>, key: Key, taken: Option<(Key, Direction)>) {
     let wakers = reactor.sources.borrow_mut().remove(key);
     wake_all(wakers);
     let Some(taken) = taken.filter(|_| !reactor.is_closing()) else { return };
-    // Who waits through `poll_*` has nothing of its own that could remember the key. So the next poll is told, if it
-    // comes from the task that was just woken: when the task after it runs, it is too late.
+    // Who waits through `poll_*` has nothing of its own that could remember the key. So the next poll is told, as long as
+    // it may come from the task that was just woken: until the task after that runs.
     reactor.handed_over.borrow_mut().insert(taken);
     let reactor = Rc::downgrade(reactor);
     drop(spawn(async move {

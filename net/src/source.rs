@@ -18,7 +18,7 @@ use pollywog_executor::budget;
 use pollywog_executor::driver::Key;
 
 use crate::interest::{Interest, Ready};
-use crate::registration::{Prospect, Registration};
+use crate::registration::{Descriptor, Prospect, Registration};
 use crate::sources::{Direction, POLL};
 use crate::waiter::{Waiter, Waiters};
 
@@ -31,6 +31,9 @@ pub(crate) trait Io: AsFd {
     /// Unix sockets with passed descriptors or credentials, nor other descriptors. Closing and urgent data are taken
     /// care of in [`Sources::drained`](crate::sources::Sources::drained).
     const SHORT_MEANS_DRAINED: bool;
+
+    /// The descriptor is its own, and not borrowed from somebody who may register it, too.
+    const OWNS_DESCRIPTOR: bool = true;
 }
 
 impl Io for mio::net::TcpStream {
@@ -234,7 +237,8 @@ impl<S: Io> Source<S> {
     }
 
     fn enter(&self, direction: Direction, waiter: Option<&Waiter>) -> io::Result<()> {
-        self.registration.enter(self.io.as_fd(), direction, waiter)
+        let fd = Descriptor { fd: self.io.as_fd(), is_owned: S::OWNS_DESCRIPTOR };
+        self.registration.enter(fd, direction, waiter)
     }
 
     fn would_block(&self, direction: Direction, used_up: Ready) {

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsRawFd;
 use std::pin::pin;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -173,29 +174,47 @@ fn two_threads_that_poll_the_same_direction() {
     assert_eq!(text(first), HANDED_OVER);
 }
 
-/// The traits remember nothing between two polls: the runtime of the first thread does.
+/// The traits remember nothing between two polls: one of the two gives up after a few.
 #[test]
 fn two_threads_that_read_through_the_trait() {
-    let first = second_takes_over(|stream| async move { read(&stream, &mut [0; 16]).await });
-    assert_eq!(text(first), HANDED_OVER);
+    let _watchdog = Watchdog::start();
+    let (stream, mut peer) = run(with_peer());
+    let (result, results) = mpsc::channel();
+    let read_alone = |result: mpsc::Sender<_>| {
+        // Without a timer that would have it polled in any case.
+        let (reading, polls) = counted(async { read(&stream, &mut [0; 16]).await });
+        result.send(pollywog_net::run(reading).unwrap()).unwrap();
+        assert!(polls.get() < 1000, "{} polls: they take it from each other", polls.get());
+    };
+    thread::scope(|threads| {
+        for _ in 0..2 {
+            let result = result.clone();
+            threads.spawn(|| read_alone(result));
+        }
+        assert_eq!(text(results.recv().unwrap()), HANDED_OVER);
+        peer.write_all(b"data").unwrap();
+        assert_eq!(results.recv().unwrap().unwrap(), 4, "the other has it");
+    });
 }
 
-/// Who waited through the trait, gave up, and gets the socket back later is none of two that read at once.
+/// Who gave up waiting through the trait, and gets the socket back later, is none of two that read at once.
 #[test]
-fn a_socket_that_comes_back_after_a_cancelled_read() {
+fn a_socket_that_goes_to_and_fro_with_a_cancelled_read_each_time() {
     run(async {
-        let (stream, mut peer) = with_peer().await;
-        assert!(poll!(pin!(read(&stream, &mut [0; 16]))).is_pending());
-        let stream = thread::spawn(|| {
-            run(async {
-                assert!(poll!(pin!(read(&stream, &mut [0; 16]))).is_pending(), "it is taken over");
-                turns(2).await;
-                stream
-            })
-        });
-        let stream = stream.join().unwrap();
-        // The news of the take-over come, and wake a task that does not read at the moment.
-        turns(3).await;
+        let (mut stream, mut peer) = with_peer().await;
+        for _ in 0..20 {
+            assert!(poll!(pin!(read(&stream, &mut [0; 16]))).is_pending());
+            let other = thread::spawn(|| {
+                run(async {
+                    assert!(poll!(pin!(read(&stream, &mut [0; 16]))).is_pending(), "it is taken over");
+                    turns(2).await;
+                    stream
+                })
+            });
+            stream = other.join().unwrap();
+            // The news of the take-over come, and wake a task that does not read at the moment.
+            turns(3).await;
+        }
         let mut buffer = [0; 16];
         let mut reading = pin!(read(&stream, &mut buffer));
         assert!(poll!(reading.as_mut()).is_pending());
@@ -204,21 +223,108 @@ fn a_socket_that_comes_back_after_a_cancelled_read() {
     });
 }
 
+/// The socket is back in the very poll in which the news come.
+#[test]
+fn a_socket_that_comes_back_with_the_news_that_it_was_taken() {
+    let (other, lives) = mpsc::channel::<()>();
+    let thread = run(async {
+        let (stream, mut peer) = with_peer().await;
+        assert!(poll!(pin!(read(&stream, &mut [0; 16]))).is_pending());
+        let (give_back, back) = oneshot::channel();
+        let (gave, given) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            run(async {
+                assert!(poll!(pin!(read(&stream, &mut [0; 16]))).is_pending(), "it is taken over");
+                give_back.send(stream).unwrap();
+                gave.send(()).unwrap();
+                // Its runtime lives on until the end.
+                let _ = lives.recv();
+            });
+        });
+        given.recv().unwrap();
+        turns(1).await;
+        let stream = back.await.unwrap();
+        let mut buffer = [0; 16];
+        let mut reading = pin!(read(&stream, &mut buffer));
+        assert!(poll!(reading.as_mut()).is_pending());
+        peer.write_all(b"here").unwrap();
+        assert_eq!(reading.await.unwrap(), 4);
+        thread
+    });
+    drop(other);
+    thread.join().unwrap();
+}
+
+/// A socket that lives on in a duplicate stays in the selector, under a number that the next one gets.
+#[test]
+fn a_number_that_a_duplicate_left_behind() {
+    alone("a_number_that_a_duplicate_left_behind", || {
+        run(async {
+            let (stream, mut peer) = with_peer().await;
+            let original = stream.into_std().unwrap();
+            let mut numbers = Vec::new();
+            for _ in 0..3 {
+                let duplicate = TcpStream::from_std(original.try_clone().unwrap()).unwrap();
+                numbers.push(duplicate.as_raw_fd());
+                assert!(poll!(pin!(duplicate.readable())).is_pending());
+            }
+            assert_eq!(numbers, [numbers[0]; 3]);
+            let duplicate = TcpStream::from_std(original.try_clone().unwrap()).unwrap();
+            let mut readable = pin!(duplicate.readable());
+            assert!(poll!(readable.as_mut()).is_pending());
+            peer.write_all(b"here").unwrap();
+            readable.await.unwrap();
+        });
+    });
+}
+
+/// Nobody waits any more where the runtime is gone.
+#[test]
+fn a_socket_whose_other_runtime_is_gone_is_taken_back() {
+    run(async {
+        let (stream, mut peer) = with_peer().await;
+        let mut buffer = [0; 16];
+        let mut peeking = pin!(stream.peek(&mut buffer));
+        assert!(poll!(peeking.as_mut()).is_pending());
+        thread::scope(|threads| {
+            threads.spawn(|| run(async { assert!(poll!(pin!(stream.readable())).is_pending()) }));
+        });
+        turns(3).await;
+        assert!(poll!(peeking.as_mut()).is_pending());
+        peer.write_all(b"here").unwrap();
+        assert_eq!(peeking.await.unwrap(), 4);
+    });
+}
+
 /// The read is taken over; the write of the first thread stays where it is.
 #[test]
 fn taking_over_one_direction_leaves_the_other() {
     run(async {
         let (stream, mut peer) = with_peer().await;
+        let stream = Arc::new(stream);
         fill(&stream);
         let mut buffer = [0; 16];
         let mut writing = pin!(stream.writable());
         let mut reading = pin!(stream.peek(&mut buffer));
         assert!(poll!(writing.as_mut()).is_pending());
         assert!(poll!(reading.as_mut()).is_pending());
-        thread::scope(|threads| {
-            threads.spawn(|| run(async { assert!(poll!(pin!(stream.readable())).is_pending()) }));
+        let (took, taken) = mpsc::channel();
+        let (told, was_told) = mpsc::channel::<()>();
+        let other = thread::spawn({
+            let stream = stream.clone();
+            move || {
+                run(async {
+                    assert!(poll!(pin!(stream.readable())).is_pending());
+                    took.send(()).unwrap();
+                    // Its runtime lives until the first is told.
+                    let _ = was_told.recv();
+                });
+            }
         });
+        taken.recv().unwrap();
         assert_eq!(text(reading.await), HANDED_OVER);
+        drop(told);
+        other.join().unwrap();
         turns(3).await;
         assert!(poll!(writing.as_mut()).is_pending());
         peer.set_nonblocking(true).unwrap();

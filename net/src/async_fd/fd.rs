@@ -81,6 +81,8 @@ impl<T: AsFd> AsFd for Fd<T> {
 impl<T: AsFd> Io for Fd<T> {
     // Nobody knows what it is: an eventfd as a semaphore gives one at a time.
     const SHORT_MEANS_DRAINED: bool = false;
+    // It may be borrowed from somebody who has another of these.
+    const OWNS_DESCRIPTOR: bool = false;
 }
 
 impl<T: AsFd> AsyncFd<T> {

@@ -30,8 +30,9 @@ use crate::waiter::Waiter;
 /// methods of this type may be awaited by any number of tasks. Dropping it closes the connection.
 ///
 /// It is `Send` and `Sync`: one thread may read and another write. Two threads that read (or write) at once are a
-/// mistake: the second takes the direction over, and the first gets an error. A stream that is handed to another
-/// thread goes on there.
+/// mistake: the second takes the direction over, and a future of an async method that waited on the first gets an error;
+/// through the traits, which remember nothing between two calls, one of them gets it once they have taken it from each
+/// other a few times. A stream that is handed to another thread goes on there.
 ///
 /// Options that have no method here are set with [`socket2::SockRef::from`](https://docs.rs/socket2), or before
 /// connecting by [`TcpSocket`](crate::TcpSocket).
