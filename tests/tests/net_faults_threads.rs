@@ -200,18 +200,23 @@ fn two_threads_that_read_through_the_trait() {
 /// Who gave up waiting through the trait, and gets the socket back later, is none of two that read at once.
 #[test]
 fn a_socket_that_goes_to_and_fro_with_a_cancelled_read_each_time() {
+    let mut others = Vec::new();
     run(async {
         let (mut stream, mut peer) = with_peer().await;
         for _ in 0..20 {
             assert!(poll!(pin!(read(&stream, &mut [0; 16]))).is_pending());
-            let other = thread::spawn(|| {
+            let (give_back, back) = mpsc::channel();
+            // Its runtime lives on until the end.
+            let (other, lives) = mpsc::channel::<()>();
+            let thread = thread::spawn(move || {
                 run(async {
                     assert!(poll!(pin!(read(&stream, &mut [0; 16]))).is_pending(), "it is taken over");
-                    turns(2).await;
-                    stream
-                })
+                    give_back.send(stream).unwrap();
+                    let _ = lives.recv();
+                });
             });
-            stream = other.join().unwrap();
+            others.push((other, thread));
+            stream = back.recv().unwrap();
             // The news of the take-over come, and wake a task that does not read at the moment.
             turns(3).await;
         }
@@ -221,6 +226,10 @@ fn a_socket_that_goes_to_and_fro_with_a_cancelled_read_each_time() {
         peer.write_all(b"here").unwrap();
         assert_eq!(reading.await.unwrap(), 4);
     });
+    for (other, thread) in others {
+        drop(other);
+        thread.join().unwrap();
+    }
 }
 
 /// The socket is back in the very poll in which the news come.
