@@ -200,36 +200,36 @@ fn two_threads_that_read_through_the_trait() {
 /// Who gave up waiting through the trait, and gets the socket back later, is none of two that read at once.
 #[test]
 fn a_socket_that_goes_to_and_fro_with_a_cancelled_read_each_time() {
-    let mut others = Vec::new();
+    /// Takes the socket over, and gives up waiting.
+    async fn try_for_long(stream: &TcpStream) {
+        // The news of the last take-over come, and wake a task that does not read at the moment.
+        turns(3).await;
+        assert!(poll!(pin!(read(stream, &mut [0; 16]))).is_pending());
+    }
+
+    let (give, given) = mpsc::channel::<TcpStream>();
+    let (give_back, back) = mpsc::channel();
+    let other = thread::spawn(move || {
+        run(async {
+            for stream in given {
+                try_for_long(&stream).await;
+                give_back.send(stream).unwrap();
+            }
+        });
+    });
     run(async {
         let (mut stream, mut peer) = with_peer().await;
         for _ in 0..20 {
-            assert!(poll!(pin!(read(&stream, &mut [0; 16]))).is_pending());
-            let (give_back, back) = mpsc::channel();
-            // Its runtime lives on until the end.
-            let (other, lives) = mpsc::channel::<()>();
-            let thread = thread::spawn(move || {
-                run(async {
-                    assert!(poll!(pin!(read(&stream, &mut [0; 16]))).is_pending(), "it is taken over");
-                    give_back.send(stream).unwrap();
-                    let _ = lives.recv();
-                });
-            });
-            others.push((other, thread));
+            try_for_long(&stream).await;
+            give.send(stream).unwrap();
             stream = back.recv().unwrap();
-            // The news of the take-over come, and wake a task that does not read at the moment.
-            turns(3).await;
         }
-        let mut buffer = [0; 16];
-        let mut reading = pin!(read(&stream, &mut buffer));
-        assert!(poll!(reading.as_mut()).is_pending());
+        try_for_long(&stream).await;
         peer.write_all(b"here").unwrap();
-        assert_eq!(reading.await.unwrap(), 4);
+        assert_eq!(read(&stream, &mut [0; 16]).await.unwrap(), 4);
     });
-    for (other, thread) in others {
-        drop(other);
-        thread.join().unwrap();
-    }
+    drop(give);
+    other.join().unwrap();
 }
 
 /// The socket is back in the very poll in which the news come.
