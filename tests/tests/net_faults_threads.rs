@@ -287,21 +287,23 @@ fn a_number_that_a_duplicate_left_behind() {
     });
 }
 
-/// Nobody waits any more where the runtime is gone.
+/// Nobody waits any more where the runtime is gone. (In a process of its own, where none gets its number.)
 #[test]
 fn a_socket_whose_other_runtime_is_gone_is_taken_back() {
-    run(async {
-        let (stream, mut peer) = with_peer().await;
-        let mut buffer = [0; 16];
-        let mut peeking = pin!(stream.peek(&mut buffer));
-        assert!(poll!(peeking.as_mut()).is_pending());
-        thread::scope(|threads| {
-            threads.spawn(|| run(async { assert!(poll!(pin!(stream.readable())).is_pending()) }));
+    alone("a_socket_whose_other_runtime_is_gone_is_taken_back", || {
+        run(async {
+            let (stream, mut peer) = with_peer().await;
+            let mut buffer = [0; 16];
+            let mut peeking = pin!(stream.peek(&mut buffer));
+            assert!(poll!(peeking.as_mut()).is_pending());
+            thread::scope(|threads| {
+                threads.spawn(|| run(async { assert!(poll!(pin!(stream.readable())).is_pending()) }));
+            });
+            turns(3).await;
+            assert!(poll!(peeking.as_mut()).is_pending());
+            peer.write_all(b"here").unwrap();
+            assert_eq!(peeking.await.unwrap(), 4);
         });
-        turns(3).await;
-        assert!(poll!(peeking.as_mut()).is_pending());
-        peer.write_all(b"here").unwrap();
-        assert_eq!(peeking.await.unwrap(), 4);
     });
 }
 

@@ -1,7 +1,9 @@
 //! Several tasks that wait on one socket, and waits that are dropped.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -179,18 +181,30 @@ fn a_short_read_before_the_first_wait_for_reading_hides_no_event() {
 #[test]
 fn one_saturating_sender_and_many_quiet_peers() {
     const QUIET: usize = 20;
+    const BYTES_A_POLL: usize = 128 * 64;
     run(async {
         let (stream, mut peer) = with_peer().await;
+        let queue = stream.as_fd().try_clone_to_owned().unwrap();
+        let largest = Rc::new(Cell::new(0));
         let (sunk, stop) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
         let (sum, stopped) = (sunk.clone(), stop.clone());
         let (sink, turns_of_sink) = counted(async move {
-            let mut buffer = [0; 64]; // so small that the sender is faster
+            let mut buffer = [0; 64];
             while !stopped.get() {
                 sum.set(sum.get() + read(&stream, &mut buffer).await.unwrap());
             }
         });
         let sender = std::thread::spawn(move || while peer.write_all(&[0; 1 << 16]).is_ok() {});
-        let sink = spawn(sink);
+        // More than one poll may read stands in the queue, whoever has the processors.
+        arrived_bytes(&queue, 4 * BYTES_A_POLL);
+        let (sum, most) = (sunk.clone(), largest.clone());
+        let mut sink = Box::pin(sink);
+        let sink = spawn(poll_fn(move |cx| {
+            let before = sum.get();
+            let result = sink.as_mut().poll(cx);
+            most.set(most.get().max(sum.get() - before));
+            result
+        }));
         while sunk.get() < 1 << 20 {
             turns(1).await;
         }
@@ -210,6 +224,7 @@ fn one_saturating_sender_and_many_quiet_peers() {
             answered.borrow_mut().push(turns_of_sink.get() - before);
             answer.await.unwrap();
         }
+        assert_eq!(largest.get(), BYTES_A_POLL, "what a poll may read");
         assert!(answered.borrow().iter().all(|turns| *turns < 50), "turns until the answer: {answered:?}");
         stop.set(true);
         sink.await.unwrap();
