@@ -87,7 +87,7 @@ impl Backoff {
     }
 
     /// Starts the next pause and says how long it is.
-    fn start(&mut self) -> Duration {
+    pub(crate) fn start(&mut self) -> Duration {
         let pause = self.pause;
         self.pause = (pause * 2).min(LONGEST_PAUSE);
         self.sleep = Some(sleep(pause));
@@ -95,7 +95,7 @@ impl Backoff {
     }
 
     /// Ready when no pause is under way.
-    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(sleep) = &mut self.sleep {
             ready!(Pin::new(sleep).poll(cx));
             self.sleep = None;
@@ -103,9 +103,9 @@ impl Backoff {
         Poll::Ready(())
     }
 
-    /// A connection was accepted.
-    fn reset(&mut self) {
-        self.pause = FIRST_PAUSE;
+    /// It worked.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::new();
     }
 }
 

@@ -45,6 +45,7 @@
 //! | `udp/socket.rs`, `udp/options.rs`, `udp/transfer.rs`, `udp/forms.rs` | datagrams: the socket, its options, sending and receiving |
 //! | `per_core.rs` | one runtime per core, on one port: [`per_core`] |
 //! | `async_fd/fd.rs`, `async_fd/guard.rs`, `async_fd/io.rs` | any other descriptor; its readiness; reading and writing it |
+//! | `unix/` | Unix sockets: streams, datagrams, their files, and the descriptors that are passed over them |
 //! | `addr.rs` | names and addresses |
 //! | `tokio_io.rs` | tokio's `AsyncRead` and `AsyncWrite` (feature `tokio-io`) |
 //! | `context.rs`, `trace.rs` | which reactor turns here; `tracing` |
@@ -85,6 +86,7 @@ mod tcp;
 pub mod tokio_io;
 mod trace;
 mod udp;
+pub mod unix;
 mod waiter;
 
 #[cfg(feature = "blocking")]
@@ -101,3 +103,4 @@ pub use self::runtime::{Builder, Runtime, run};
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use self::tcp::{Incoming, TcpListener, TcpSocket, TcpStream};
 pub use self::udp::UdpSocket;
+pub use self::unix::{UnixDatagram, UnixListener, UnixStream};

@@ -56,6 +56,14 @@ impl Io for mio::net::UnixStream {
     const SHORT_MEANS_DRAINED: bool = false;
 }
 
+impl Io for mio::net::UnixListener {
+    const SHORT_MEANS_DRAINED: bool = false;
+}
+
+impl Io for mio::net::UnixDatagram {
+    const SHORT_MEANS_DRAINED: bool = false;
+}
+
 /// A descriptor and where it is registered.
 pub(crate) struct Source<S: Io> {
     // The first to be dropped.
@@ -234,6 +242,18 @@ impl<S: Io> Source<S> {
                 result => return result,
             }
         }
+    }
+
+    /// Has the task woken at the next event of `direction`, whatever is known of it now.
+    pub(crate) fn wake_at_next(
+        &self,
+        cx: &Context<'_>,
+        direction: Direction,
+        waiter: Option<&Waiter>,
+    ) -> io::Result<()> {
+        self.enter(direction, waiter)?;
+        let _: Poll<io::Result<()>> = self.wait(cx, direction, waiter);
+        Ok(())
     }
 
     fn enter(&self, direction: Direction, waiter: Option<&Waiter>) -> io::Result<()> {
