@@ -1,7 +1,7 @@
 //! tokio's I/O traits on our sockets (feature `tokio-io`).
 //!
-//! [`TcpStream`] and its halves are `tokio::io::AsyncRead` and `tokio::io::AsyncWrite` too: nothing to wrap, nothing to
-//! import. What is generic over those traits runs here as it is, with tasks, timers and wakers of ours.
+//! [`TcpStream`], [`UnixStream`] and their halves are `tokio::io::AsyncRead` and `tokio::io::AsyncWrite` too: nothing to
+//! wrap, nothing to import. What is generic over those traits runs here as it is, with tasks, timers and wakers of ours.
 //!
 //! ```
 //! # fn main() -> std::io::Result<()> {
@@ -56,7 +56,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::split::HalfClose;
-use crate::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpStream, WriteHalf};
+use crate::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpStream, UnixStream, WriteHalf};
 
 /// One line for each type that has the traits of `futures::io`, or one of them: `[its generics] type`.
 macro_rules! bridge {
@@ -115,6 +115,8 @@ macro_rules! bridge {
 
 bridge!(TcpStream);
 bridge!(&TcpStream);
+bridge!(UnixStream);
+bridge!(&UnixStream);
 bridge!(read [S] ReadHalf<'_, S>);
 bridge!(read [S] OwnedReadHalf<S>);
 bridge!(write [S] WriteHalf<'_, S>);
