@@ -43,9 +43,9 @@
 //! | `tcp/socket.rs`, `tcp/connect.rs`, `tcp/stream.rs` | options, connecting, the connection |
 //! | `tcp/listener.rs`, `accept.rs` | accepting, and what it does in trouble |
 //! | `udp/socket.rs`, `udp/options.rs`, `udp/transfer.rs`, `udp/forms.rs` | datagrams: the socket, its options, sending and receiving |
-//! | `per_core.rs` | one runtime per core, on one port: [`per_core`] |
 //! | `async_fd/fd.rs`, `async_fd/guard.rs`, `async_fd/io.rs` | any other descriptor; its readiness; reading and writing it |
 //! | `unix/` | Unix sockets: streams, datagrams, their files, and the descriptors that are passed over them |
+//! | `per_core.rs` | one runtime per core, on one port: [`per_core`] |
 //! | `addr.rs` | names and addresses |
 //! | `tokio_io.rs` | tokio's `AsyncRead` and `AsyncWrite` (feature `tokio-io`) |
 //! | `context.rs`, `trace.rs` | which reactor turns here; `tracing` |

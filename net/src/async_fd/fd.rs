@@ -19,7 +19,7 @@ use crate::source::{Io, Left, Source};
 ///
 /// The descriptor has to be non-blocking. Regular files, directories and devices such as `/dev/null` cannot be waited
 /// for: the system calls them ready at any time, though reading them may take long. They are for the blocking pool, by
-/// [`spawn_blocking`](crate::spawn_blocking) or the feature `fs`.
+/// `spawn_blocking` or the feature `fs`.
 ///
 /// There are three ways to use it. [`async_io`](Self::async_io) runs an operation until it does not block.
 /// [`readable`](Self::readable) and its kin wait, and give a [guard](AsyncFdReadyGuard) that keeps the books of what was
