@@ -12,7 +12,7 @@ use futures::channel::oneshot;
 use futures::executor::block_on;
 use futures::future::join_all;
 use futures::poll;
-use pollywog_net::{Interest, UdpSocket, spawn};
+use pollywog_net::{AsyncFd, Interest, UdpSocket, spawn};
 use pollywog_tests::namespace::{in_namespace, ip};
 use pollywog_tests::net::{Arrival, Watchdog, alone, arrived, counted, descriptors, run, turns};
 use socket2::SockRef;
@@ -381,10 +381,9 @@ fn what_goes_back_to_std_is_registered_nowhere() {
         let (one, other) = connected().await;
         assert!(poll!(pin!(other.recv(&mut [0; 16]))).is_pending());
         let theirs = other.into_std().unwrap();
-        // Were it still registered, the same descriptor could not be registered again.
-        let other = UdpSocket::from_std(theirs).unwrap();
-        let mut buffer = [0; 16];
-        let (receiving, polls) = counted(other.recv(&mut buffer));
+        // Were it still registered, another owner of the same descriptor could not wait.
+        let fd = AsyncFd::new(&theirs).unwrap();
+        let (receiving, polls) = counted(fd.async_io(Interest::READABLE, |socket| socket.recv(&mut [0; 16])));
         let mut receiving = pin!(receiving);
         assert!(poll!(receiving.as_mut()).is_pending());
         one.send(b"again").await.unwrap();
