@@ -4,7 +4,8 @@ use pollywog_tests::program::run;
 
 #[test]
 fn a_wrong_address_is_one_line() {
-    for (example, arguments) in [("echo", &[][..]), ("chat", &[]), ("client", &[]), ("proxy", &["--to", "127.0.0.1:1"])]
+    for (example, arguments) in
+        [("echo", &[][..]), ("udp_echo", &[]), ("chat", &[]), ("client", &[]), ("proxy", &["--to", "127.0.0.1:1"])]
     {
         for addr in ["nonsense", "127.0.0.1", ":7007", "127.0.0.1:70007"] {
             let arguments = [&["--addr", addr], arguments].concat();
@@ -33,7 +34,7 @@ fn a_missing_argument_is_one_line() {
 
 #[test]
 fn an_unknown_argument_is_one_line() {
-    for example in ["echo", "chat", "proxy", "client"] {
+    for example in ["echo", "udp_echo", "chat", "proxy", "client"] {
         let ended = run(example, &["--colour"]);
         ended.failed_with(2, &format!("{example}: unexpected argument '--colour' found"));
         assert!(ended.complained.trim_end().ends_with("(--help explains)"), "{ended:?}");
@@ -51,6 +52,7 @@ fn a_number_that_makes_no_sense_is_one_line() {
 fn help_explains_every_option() {
     for (example, options) in [
         ("echo", &["--addr", "127.0.0.1:7007", "--lent", "--trace"][..]),
+        ("udp_echo", &["--addr", "127.0.0.1:7007"]),
         ("chat", &["--addr", "127.0.0.1:7008"]),
         ("proxy", &["--addr", "127.0.0.1:7009", "--to"]),
         ("client", &["--addr", "127.0.0.1:7007", "--connections", "--size", "--seconds"]),
