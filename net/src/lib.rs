@@ -41,6 +41,7 @@
 //! | `lent.rs` | [`TcpStream::read_with`]: a buffer that is lent |
 //! | `split.rs` | the two directions apart |
 //! | `tcp/socket.rs`, `tcp/connect.rs`, `tcp/stream.rs` | options, connecting, the connection |
+//! | `tcp/happy_eyeballs.rs` | [`TcpStream::connect_racing`]: several addresses at once |
 //! | `tcp/listener.rs`, `accept.rs` | accepting, and what it does in trouble |
 //! | `udp/socket.rs`, `udp/options.rs`, `udp/transfer.rs`, `udp/forms.rs` | datagrams: the socket, its options, sending and receiving |
 //! | `async_fd/fd.rs`, `async_fd/guard.rs`, `async_fd/io.rs` | any other descriptor; its readiness; reading and writing it |

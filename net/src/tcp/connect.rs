@@ -1,7 +1,10 @@
 //! Opening a connection.
 
+use std::error::Error;
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 
 use crate::source::{Left, Source};
 use crate::sources::Direction;
@@ -33,3 +36,30 @@ fn is_connected(stream: &mio::net::TcpStream) -> io::Result<Left<()>> {
         Err(error) => Err(error),
     }
 }
+
+/// What to say where no address, of at least one, could be connected to: the error of a single one as it is; of several
+/// an error that lists them, with the kind of the last.
+pub(super) fn no_connection(mut failures: Vec<(SocketAddr, io::Error)>) -> io::Error {
+    let (addr, last) = failures.pop().expect("there is an address");
+    if failures.is_empty() {
+        return last;
+    }
+    let kind = last.kind();
+    failures.push((addr, last));
+    io::Error::new(kind, NoConnection(failures))
+}
+
+#[derive(Debug)]
+struct NoConnection(Vec<(SocketAddr, io::Error)>);
+
+impl fmt::Display for NoConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no connection to any of {} addresses", self.0.len())?;
+        for (index, (addr, error)) in self.0.iter().enumerate() {
+            write!(f, "{} {addr}: {error}", if index == 0 { ":" } else { ";" })?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for NoConnection {}

@@ -1,6 +1,7 @@
 //! Async TCP.
 
 mod connect;
+mod happy_eyeballs;
 mod listener;
 mod socket;
 mod stream;
