@@ -1,0 +1,206 @@
+//! What happened, counted: a run that did nothing must not pass.
+
+use std::fmt::{self, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! names {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs)]
+        pub enum $name { $($variant,)* }
+
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+        }
+    };
+}
+
+names! {
+    /// What can be done to a stream.
+    Kind {
+        Read,
+        ReadVectored,
+        ReadBuf,
+        TryRead,
+        TryReadVectored,
+        Peek,
+        ReadWith,
+        Readable,
+        Write,
+        WriteVectored,
+        TryWrite,
+        TryWriteVectored,
+        Writable,
+    }
+}
+
+names! {
+    /// What can become of an operation.
+    Fate {
+        Done,
+        Waited,
+        Dropped,
+        DroppedWhenWoken,
+        PolledInVain,
+        TimedOut,
+        Raced,
+        Carried,
+        CarriedToNew,
+    }
+}
+
+names! {
+    /// What else can happen.
+    Happening {
+        Whole,
+        Shared,
+        Halves,
+        ThroughStd,
+        Reunited,
+        TwoReaders,
+        TwoWriters,
+        Moved,
+        MovedToNew,
+        TakenOver,
+        Paused,
+        Settled,
+        WrotePart,
+        KeptAll,
+        Empty,
+        ShutDown,
+        Closed,
+        HalfDropped,
+        HalfForgotten,
+        WroteAfterTheEnd,
+        LeftUnread,
+        EndLeft,
+        Cut,
+        End,
+        EndAgain,
+        ReadBroken,
+        WriteBroken,
+        Vanished,
+    }
+}
+
+impl Kind {
+    pub(super) fn is_read(self) -> bool {
+        (self as usize) < Self::Write as usize
+    }
+}
+
+const KINDS: usize = Kind::ALL.len();
+const FATES: usize = Fate::ALL.len();
+const HAPPENINGS: usize = Happening::ALL.len();
+
+/// The counters of a case that runs.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    operations: [[AtomicU64; FATES]; KINDS],
+    happenings: [AtomicU64; HAPPENINGS],
+    bytes: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn operation(&self, kind: Kind, fate: Fate) {
+        self.operations[kind as usize][fate as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn happened(&self, what: Happening) {
+        self.happenings[what as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn received(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            cases: 1,
+            operations: self.operations.each_ref().map(|row| row.each_ref().map(load)),
+            happenings: self.happenings.each_ref().map(load),
+            bytes: load(&self.bytes),
+        }
+    }
+}
+
+/// What happened in a number of cases.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    cases: u64,
+    operations: [[u64; FATES]; KINDS],
+    happenings: [u64; HAPPENINGS],
+    bytes: u64,
+}
+
+impl Stats {
+    /// How many cases ran.
+    pub fn cases(&self) -> u64 {
+        self.cases
+    }
+
+    /// How many operations came to their end.
+    pub fn done(&self) -> u64 {
+        self.operations.iter().map(|row| row[Fate::Done as usize]).sum()
+    }
+
+    /// How many bytes arrived.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Adds what happened in other cases.
+    pub fn add(&mut self, other: &Self) {
+        self.cases += other.cases;
+        self.bytes += other.bytes;
+        for (mine, theirs) in self.operations.iter_mut().flatten().zip(other.operations.iter().flatten()) {
+            *mine += theirs;
+        }
+        for (mine, theirs) in self.happenings.iter_mut().zip(&other.happenings) {
+            *mine += theirs;
+        }
+    }
+
+    /// What never happened.
+    pub fn missing(&self) -> Vec<String> {
+        let mut missing = Vec::new();
+        for kind in Kind::ALL {
+            for fate in Fate::ALL {
+                if self.operations[*kind as usize][*fate as usize] == 0 {
+                    missing.push(format!("{kind:?} {fate:?}"));
+                }
+            }
+        }
+        // It takes luck for the kernel to lose a reset.
+        for what in Happening::ALL.iter().filter(|what| **what != Happening::Vanished) {
+            if self.happenings[*what as usize] == 0 {
+                missing.push(format!("{what:?}"));
+            }
+        }
+        missing
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut head = String::new();
+        for fate in Fate::ALL {
+            write!(head, " {:>16}", format!("{fate:?}"))?;
+        }
+        writeln!(f, "{:14}{head}", "")?;
+        for kind in Kind::ALL {
+            write!(f, "{:14}", format!("{kind:?}"))?;
+            for count in self.operations[*kind as usize] {
+                write!(f, " {count:16}")?;
+            }
+            writeln!(f)?;
+        }
+        for what in Happening::ALL {
+            write!(f, "{what:?} {}  ", self.happenings[*what as usize])?;
+        }
+        Ok(())
+    }
+}
