@@ -244,18 +244,6 @@ impl<S: Io> Source<S> {
         }
     }
 
-    /// Has the task woken at the next event of `direction`, whatever is known of it now.
-    pub(crate) fn wake_at_next(
-        &self,
-        cx: &Context<'_>,
-        direction: Direction,
-        waiter: Option<&Waiter>,
-    ) -> io::Result<()> {
-        self.enter(direction, waiter)?;
-        let _: Poll<io::Result<()>> = self.wait(cx, direction, waiter);
-        Ok(())
-    }
-
     fn enter(&self, direction: Direction, waiter: Option<&Waiter>) -> io::Result<()> {
         let fd = Descriptor { fd: self.io.as_fd(), is_owned: S::OWNS_DESCRIPTOR };
         self.registration.enter(fd, direction, waiter)

@@ -2,6 +2,7 @@
 
 pub mod dns;
 pub mod executor;
+pub mod folder;
 pub mod fuzz;
 pub mod limits;
 pub mod memory;

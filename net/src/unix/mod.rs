@@ -32,6 +32,7 @@
 //! | `stream.rs`, `listener.rs` | [`UnixStream`], [`UnixListener`] |
 //! | `datagram.rs`, `send.rs`, `recv.rs` | [`UnixDatagram`]: its names, sending, receiving |
 //! | `addr.rs`, `file.rs` | addresses; the file of a socket, and who removes it |
+//! | `full.rs` | what to do while a peer's queue is full |
 //! | `fds.rs`, `cred.rs` | with the feature `rustix`: descriptors that are passed, and who the peer is |
 
 mod addr;
@@ -41,6 +42,7 @@ mod datagram;
 #[cfg(feature = "rustix")]
 mod fds;
 mod file;
+mod full;
 mod listener;
 mod recv;
 mod send;

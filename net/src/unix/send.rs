@@ -5,12 +5,14 @@ use std::io;
 use std::path::Path;
 use std::task::{Context, Poll};
 
-use pollywog_executor::budget;
+use pollywog_executor::task::yield_now;
 use socket2::SockRef;
 
+use super::full::poll_attempt;
 use super::{SocketAddr, UnixDatagram, addr};
 use crate::accept::Backoff;
 use crate::interest::Interest;
+use crate::lent::one_charge;
 use crate::source::Left;
 use crate::sources::Direction::Write;
 use crate::waiter::Waiter;
@@ -88,9 +90,10 @@ impl UnixDatagram {
 
     /// Sends a datagram to the socket at `path`, and gives its length.
     ///
-    /// It waits while the receiver's queue is full. The system does not say when a receiver has taken datagrams of other
-    /// senders, if this socket is not [connected](Self::connect) to it. So this tries again when one of this socket's
-    /// own is taken, and otherwise after a pause, which doubles from a millisecond to a second.
+    /// It waits while the receiver's queue is full. The system does not say when there is room in a queue, if this socket
+    /// is not [connected](Self::connect) to it. So this lets other tasks run once, since the receiver may be one of them,
+    /// and tries again; then after a pause, which doubles from a millisecond to a second. To send a lot to one receiver,
+    /// connect.
     ///
     /// # Errors
     ///
@@ -136,9 +139,14 @@ impl UnixDatagram {
     /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
     /// ```
     pub async fn send_to_addr(&self, datagram: &[u8], addr: &SocketAddr) -> io::Result<usize> {
-        let waiter = Waiter::new(Write);
+        poll_fn(one_charge).await;
+        match self.send_once(datagram, addr) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => yield_now().await,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
         let mut backoff = Backoff::new();
-        poll_fn(|cx| self.poll_send_to_with(cx, Some(&waiter), &mut backoff, datagram, addr)).await
+        poll_fn(|cx| poll_attempt(cx, &mut backoff, || self.send_once(datagram, addr))).await
     }
 
     /// As [`send_to`](Self::send_to), once.
@@ -158,12 +166,11 @@ impl UnixDatagram {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn try_send_to(&self, datagram: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        // Beside the readiness: this says nothing of what other receivers have room for.
         self.send_once(datagram, &addr::of(path.as_ref())?)
     }
 
-    /// As [`send_to`](Self::send_to), for hand-written futures. The waker of the task that polled writing last, by
-    /// whichever `poll_*` method, is kept.
+    /// As [`send_to`](Self::send_to), for hand-written futures. The waker of the task that polled this last is kept, and
+    /// there is one pause for all receivers.
     ///
     /// # Errors
     ///
@@ -186,41 +193,11 @@ impl UnixDatagram {
         path: impl AsRef<Path>,
     ) -> Poll<io::Result<usize>> {
         let addr = addr::of(path.as_ref())?;
-        self.polled.with(|backoff| self.poll_send_to_with(cx, None, backoff, datagram, &addr))
+        self.polled.with(|backoff| poll_attempt(cx, backoff, || self.send_once(datagram, &addr)))
     }
 
-    fn poll_send_to_with(
-        &self,
-        cx: &mut Context<'_>,
-        waiter: Option<&Waiter>,
-        backoff: &mut Backoff,
-        datagram: &[u8],
-        addr: &SocketAddr,
-    ) -> Poll<io::Result<usize>> {
-        budget::charge(cx, |cx| {
-            loop {
-                match self.send_once(datagram, addr) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    result => {
-                        backoff.reset();
-                        return Poll::Ready(result);
-                    }
-                }
-            }
-            // The socket itself may well have room, so its readiness stays as it is. Its next edge says that a receiver
-            // has taken one of its datagrams.
-            if let Err(error) = self.source.wake_at_next(cx, Write, waiter) {
-                return Poll::Ready(Err(error));
-            }
-            if backoff.poll_over(cx).is_ready() {
-                backoff.start();
-                let _: Poll<()> = backoff.poll_over(cx);
-            }
-            Poll::Pending
-        })
-    }
-
+    /// Beside the readiness of this socket, which knows nothing of the receiver's queue. On Linux, an event even says
+    /// 'ready' each time that sending was tried in vain.
     fn send_once(&self, datagram: &[u8], addr: &SocketAddr) -> io::Result<usize> {
         SockRef::from(self).send_to(datagram, &addr::to_socket2(addr)?)
     }

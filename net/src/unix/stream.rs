@@ -11,11 +11,10 @@ use std::task::{Context, Poll};
 
 use futures::io::{AsyncRead, AsyncWrite};
 
+use super::full::poll_attempt;
 use super::{SocketAddr, addr};
 use crate::accept::Backoff;
 use crate::byte_stream::ByteStream;
-use crate::context;
-use crate::lent::one_charge;
 use crate::readiness::readiness_methods;
 use crate::split::{HalfClose, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::stream_methods::stream_methods;
@@ -107,22 +106,8 @@ impl UnixStream {
     /// ```
     pub async fn connect_addr(addr: &SocketAddr) -> io::Result<Self> {
         let mut backoff = Backoff::new();
-        loop {
-            poll_fn(one_charge).await;
-            match mio::net::UnixStream::connect_addr(addr) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => return result.map(Self::new),
-            }
-            if context::with(|reactor| reactor.is_none()) {
-                return Err(io::Error::other(
-                    "the server's queue is full, and no Pollywog runtime runs on this thread to wait with: connect \
-                     inside `pollywog_net::run` or `Runtime::block_on`",
-                ));
-            }
-            backoff.start();
-            poll_fn(|cx| backoff.poll_over(cx)).await;
-        }
+        let attempt = || mio::net::UnixStream::connect_addr(addr).map(Self::new);
+        poll_fn(|cx| poll_attempt(cx, &mut backoff, attempt)).await
     }
 
     /// Two streams that are connected with each other, without a name.
