@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use pollywog_net::UdpSocket;
 use pollywog_tests::namespace::{in_namespace, ip};
-use pollywog_tests::net::{LIMIT, Random, run};
+use pollywog_tests::net::{LIMIT, Random, run, turns};
 use rustix::io::Errno;
 
 async fn socket() -> UdpSocket {
@@ -250,6 +250,10 @@ fn a_group_of_ipv6_is_joined_and_left() {
             let to_the_group = std::net::SocketAddrV6::new(group, addr(&member).port(), 0, INTERFACE);
             let one_directly = std::net::SocketAddrV6::new("2001:db8::1".parse().unwrap(), to_the_group.port(), 0, 0);
             let mut buffer = [0; 16];
+            // The kernel takes its time to give a new link its routes.
+            while one.send_to(b"too early", to_the_group).await.is_err() {
+                turns(1).await;
+            }
             member.join_multicast_v6(&group, INTERFACE).unwrap();
             one.send_to(b"members", to_the_group).await.unwrap();
             assert_eq!(member.recv(&mut buffer).await.unwrap(), 7);
