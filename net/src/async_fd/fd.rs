@@ -26,9 +26,12 @@ use crate::source::{Io, Left, Source};
 /// ready. And where `&T` can be read or written with std's traits, the `AsyncFd` (and `&AsyncFd`) can be with those of
 /// `futures::io`; their `poll_*` methods keep the waker of the task that polled last, one for each direction.
 ///
-/// It is registered when something first waits, for both directions: see [`Interest`]. Dropping it deregisters the
-/// descriptor and drops `T`, which may leave it open: `T` can be a borrowed descriptor or an `Arc`. Two of them on one
-/// descriptor (not on duplicates, which are fine) cannot both wait on a thread: the second gets an error.
+/// It is registered when something first waits, for every [`Interest`] at once. Dropping it deregisters the descriptor
+/// and drops `T`, which may leave it open: `T` can be a borrowed descriptor or an `Arc`. Two of them on one descriptor
+/// (not on duplicates, which are fine) cannot both wait on a thread: the second gets an error.
+///
+/// Whether it blocks belongs to what is open, and not to the descriptor: making an inherited terminal or pipe
+/// non-blocking makes it so for every process that shares it. A terminal can be opened anew, as `/dev/tty`.
 ///
 /// # Examples
 ///
