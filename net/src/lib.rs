@@ -49,6 +49,8 @@
 //! | `per_core.rs` | one runtime per core, on one port: [`per_core`] |
 //! | `addr.rs` | names and addresses |
 //! | `tokio_io.rs` | tokio's `AsyncRead` and `AsyncWrite` (feature `tokio-io`) |
+//! | `hyper.rs` | hyper's I/O traits, timer and executor (feature `hyper`) |
+//! | `uninit.rs` | both: reading into memory that is not initialised |
 //! | `context.rs`, `trace.rs` | which reactor turns here; `tracing` |
 //!
 //! # What to know
@@ -70,6 +72,8 @@ mod addr;
 mod async_fd;
 mod byte_stream;
 mod context;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 mod interest;
 mod lent;
 pub mod per_core;
@@ -87,6 +91,8 @@ mod tcp;
 pub mod tokio_io;
 mod trace;
 mod udp;
+#[cfg(any(feature = "hyper", feature = "tokio-io"))]
+mod uninit;
 pub mod unix;
 mod waiter;
 

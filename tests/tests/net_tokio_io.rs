@@ -5,6 +5,7 @@ use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::pin::{Pin, pin};
+use std::thread;
 
 use futures::future::join;
 use futures::poll;
@@ -83,12 +84,11 @@ fn a_shared_reference_reads_and_writes() {
     });
 }
 
+/// Both into memory that is initialised and into memory that is not.
 #[test]
 fn a_read_appends_to_what_is_filled_and_claims_no_more_than_came() {
-    run(async {
+    async fn into(mut buffer: ReadBuf<'_>) {
         let (mut stream, mut peer) = with_peer().await;
-        let mut memory = [MaybeUninit::uninit(); 16];
-        let mut buffer = ReadBuf::uninit(&mut memory);
         buffer.put_slice(b"kept ");
         peer.write_all(b"new").unwrap();
         fill(&mut stream, &mut buffer).await.unwrap();
@@ -105,6 +105,25 @@ fn a_read_appends_to_what_is_filled_and_claims_no_more_than_came() {
         let mut rest = Vec::with_capacity(64);
         AsyncReadExt::read_buf(&mut stream, &mut rest).await.unwrap();
         assert_eq!(rest, b"e than fits");
+    }
+    run(async {
+        into(ReadBuf::new(&mut [b'?'; 16])).await;
+        into(ReadBuf::uninit(&mut [MaybeUninit::uninit(); 16])).await;
+    });
+}
+
+/// The buffer that it comes through is smaller.
+#[test]
+fn a_large_read_into_spare_capacity() {
+    run(async {
+        let (mut stream, peer) = with_peer().await;
+        let bytes = random_bytes(MEGABYTES, 4);
+        let written = bytes.clone();
+        let writer = thread::spawn(move || (&peer).write_all(&written).unwrap());
+        let mut got = Vec::with_capacity(MEGABYTES);
+        while AsyncReadExt::read_buf(&mut stream, &mut got).await.unwrap() > 0 {}
+        assert!(got == bytes, "something else came");
+        writer.join().unwrap();
     });
 }
 
@@ -143,10 +162,8 @@ fn shutdown_ends_writing_alone() {
 
 #[test]
 fn a_reset_is_an_error_and_not_the_end() {
-    run(async {
+    async fn into(mut buffer: ReadBuf<'_>) {
         let (mut stream, peer) = with_peer().await;
-        let mut memory = [MaybeUninit::uninit(); 16];
-        let mut buffer = ReadBuf::uninit(&mut memory);
         buffer.put_slice(b"kept");
         {
             let mut reading = pin!(fill(&mut stream, &mut buffer));
@@ -156,6 +173,10 @@ fn a_reset_is_an_error_and_not_the_end() {
         }
         assert_eq!(buffer.filled(), b"kept");
         assert_eq!(stream.write(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    }
+    run(async {
+        into(ReadBuf::new(&mut [b'?'; 16])).await;
+        into(ReadBuf::uninit(&mut [MaybeUninit::uninit(); 16])).await;
     });
 }
 

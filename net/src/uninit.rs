@@ -1,0 +1,40 @@
+//! Reading into memory that is not initialised yet, without unsafe code.
+//!
+//! Of such memory a safe interface takes only what is copied into it. So the bytes come into a buffer that stays
+//! initialised, and what came is copied. The buffer is the reactor's, which lies in the cache: copying a message costs
+//! less than zeroing the room for the largest one before each try.
+
+use std::io;
+use std::task::{Poll, ready};
+
+use crate::context;
+
+/// Calls `read` with a buffer of at most `room` bytes, and `put` with what it brought.
+pub(crate) fn poll_read_uninit(
+    room: usize,
+    read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+    put: impl FnOnce(&[u8]),
+) -> Poll<io::Result<()>> {
+    /// Where no runtime runs, as for a stream that lies in memory.
+    const SMALL: usize = 4096;
+
+    let Some(reactor) = context::with(|reactor| reactor.cloned()) else {
+        return read_and_put(&mut [0; SMALL], room, read, put);
+    };
+    let mut buffer = reactor.take_buffer();
+    let result = read_and_put(&mut buffer, room, read, put);
+    reactor.return_buffer(buffer);
+    result
+}
+
+fn read_and_put(
+    buffer: &mut [u8],
+    room: usize,
+    read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+    put: impl FnOnce(&[u8]),
+) -> Poll<io::Result<()>> {
+    let room = room.min(buffer.len());
+    let count = ready!(read(&mut buffer[..room]))?;
+    put(&buffer[..count]);
+    Poll::Ready(Ok(()))
+}
