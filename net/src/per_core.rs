@@ -51,10 +51,7 @@
 
 mod builder;
 mod listen;
-#[cfg(all(
-    feature = "rustix",
-    any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "dragonfly")
-))]
+#[cfg(feature = "rustix")]
 mod pin;
 
 use std::any::Any;

@@ -59,7 +59,8 @@ impl Builder {
 
     /// Whether each thread stays on one processor (it does not): the first thread on the first of those that the thread
     /// which calls [`build`](Self::build) may use, and so on, from the first again where there are more threads. It needs
-    /// the feature `rustix`, and Linux, Android, FreeBSD or DragonFly.
+    /// the feature `rustix`; `build` fails with [`Unsupported`](io::ErrorKind::Unsupported) but on Linux, Android, FreeBSD
+    /// and DragonFly.
     ///
     /// It keeps caches warm where the machine is the server's alone. Where it shares the processors, a pinned thread
     /// waits for its own though another is idle.
@@ -75,10 +76,7 @@ impl Builder {
     /// let cores = PerCore::builder().cores(2).pin(true).build()?;
     /// # std::io::Result::Ok(())
     /// ```
-    #[cfg(all(
-        feature = "rustix",
-        any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "dragonfly")
-    ))]
+    #[cfg(feature = "rustix")]
     pub fn pin(mut self, pin: bool) -> Self {
         self.pin = pin.then_some(super::pin::to_processor);
         self
