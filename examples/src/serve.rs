@@ -25,16 +25,21 @@ const CONNECTIONS: u64 = 1_024;
 ///
 /// When the address is in use, not of this machine, or not permitted.
 pub async fn listen(addr: &str) -> io::Result<TcpListener> {
+    prepare();
+    let listener =
+        TcpListener::bind(addr).await.map_err(|error| explain(format_args!("cannot listen on {addr}"), &error))?;
+    say(format_args!("listening on {}", listener.local_addr()?));
+    Ok(listener)
+}
+
+/// What [`listen`] does before: it shows what Pollywog warns of, allows itself descriptors, and warns where those are few.
+pub fn prepare() {
     show_warnings();
     let descriptors = allow_descriptors();
     if descriptors < CONNECTIONS {
         let connections = spare(descriptors);
         warn(format_args!("{descriptors} descriptors are allowed: about {connections} connections (`ulimit -n`)"));
     }
-    let listener =
-        TcpListener::bind(addr).await.map_err(|error| explain(format_args!("cannot listen on {addr}"), &error))?;
-    say(format_args!("listening on {}", listener.local_addr()?));
-    Ok(listener)
 }
 
 /// Runs `server`, which does not end by itself, until Ctrl-C (SIGINT, and SIGTERM too). A second one kills the process.
