@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures::{AsyncReadExt, AsyncWriteExt, FutureExt, StreamExt, poll};
 use pollywog_net::time::sleep;
-use pollywog_net::{TcpListener, TcpStream, spawn};
+use pollywog_net::{TcpListener, TcpStream, UdpSocket, spawn};
 use pollywog_tests::net::{
     Arrival, LIMIT, Watchdog, alone, arrived, child, counted, descriptors, inside, pair, read, run, run_injected,
     turns, warnings, with_peer,
@@ -123,6 +123,60 @@ fn accept_meets_a_broken_connection() {
             .into_iter()
             .for_each(|error| run_injected(&format!("accept4:error={error}:when=1"), NAME, error)),
     }
+}
+
+/// Each connection in the queue is broken, for ever. The listener tries again at once, and gives way all the same.
+#[test]
+fn a_flood_of_broken_connections_does_not_keep_the_thread() {
+    const NAME: &str = "a_flood_of_broken_connections_does_not_keep_the_thread";
+    if inside(NAME).is_none() {
+        return run_injected("accept4:error=ECONNABORTED", NAME, "");
+    }
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (accepting, polls) = counted(async move { listener.accept().await.map(drop) });
+        let accepting = spawn(accepting);
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut text = [0; 16];
+        let mut receiving = pin!(socket.recv(&mut text));
+        assert!(poll!(receiving.as_mut()).is_pending());
+        turns(10).await;
+        peer.send_to(b"heard", socket.local_addr().unwrap()).unwrap();
+        assert_eq!(receiving.await.unwrap(), 5);
+        sleep(Duration::from_millis(1)).await;
+        assert!(!accepting.is_finished());
+        assert!(polls.get() > 10, "{} polls: it has paused", polls.get());
+    });
+}
+
+/// Once nothing can be registered, who has to wait gets the error, and its descriptor is closed.
+#[test]
+fn connect_and_accept_where_nothing_can_be_registered() {
+    const NAME: &str = "connect_and_accept_where_nothing_can_be_registered";
+    if inside(NAME).is_none() {
+        return run_injected("epoll_ctl:error=ENOSPC:when=2+", NAME, "");
+    }
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let full = listener.local_addr().unwrap().as_socket().unwrap();
+    let _first = std::net::TcpStream::connect(full).unwrap();
+    run(async {
+        let before = descriptors();
+        for _ in 0..10 {
+            let error = TcpStream::connect(full).await.unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(ENOSPC));
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let error = listener.accept().await.unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(ENOSPC));
+            // What does not have to wait works.
+            let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            arrived(&listener, Arrival::IN);
+            assert_eq!(listener.accept().await.unwrap().1, client.local_addr().unwrap());
+        }
+        assert_eq!(descriptors(), before);
+    });
 }
 
 /// The selector's own registration is the first; the second is refused.

@@ -6,7 +6,8 @@ use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 
 use futures::{AsyncRead, FutureExt, poll};
@@ -156,5 +157,42 @@ fn a_task_drops_its_socket_while_it_is_notified() {
         turns(2).await;
         other_peer.write_all(b"four").unwrap();
         assert_eq!(task.await.unwrap(), 4);
+    });
+}
+
+/// A waker that drops what it was given, as any code of others can.
+struct Drops(Mutex<Option<TcpStream>>);
+
+impl Wake for Drops {
+    fn wake(self: Arc<Self>) {
+        let stream = self.0.lock().unwrap().take();
+        drop(stream);
+    }
+}
+
+/// Each is woken for one socket and drops the other, whose waker the drop wakes: no table is in use meanwhile.
+#[test]
+fn wakers_that_drop_sockets_while_they_are_woken() {
+    alone("wakers_that_drop_sockets_while_they_are_woken", || {
+        run(async {
+            let before = descriptors();
+            let (first, mut first_peer) = with_peer().await;
+            let (second, mut second_peer) = with_peer().await;
+            let [one, two] = [(); 2].map(|()| Arc::new(Drops(Mutex::new(None))));
+            for (stream, drops) in [(&first, &one), (&second, &two)] {
+                let waker = Waker::from(drops.clone());
+                assert!(stream.poll_read_ready(&mut Context::from_waker(&waker)).is_pending());
+            }
+            turns(2).await;
+            *one.0.lock().unwrap() = Some(second);
+            *two.0.lock().unwrap() = Some(first);
+            first_peer.write_all(b"x").unwrap();
+            second_peer.write_all(b"x").unwrap();
+            while [&one, &two].iter().any(|drops| drops.0.lock().unwrap().is_some()) {
+                turns(1).await;
+            }
+            drop((first_peer, second_peer));
+            assert_eq!(descriptors(), before);
+        });
     });
 }
