@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures::io::{AsyncRead, AsyncWrite};
 use socket2::SockRef;
 
-use super::connect::connect;
+use super::connect::{connect, no_connection};
 use crate::addr::{ToSocketAddrs, resolve};
 use crate::byte_stream::ByteStream;
 use crate::lent::one_charge;
@@ -71,8 +71,8 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// That of the last address: refused, unreachable, timed out. There is no time limit of our own: see
-    /// [`timeout`](crate::time::timeout).
+    /// That of the address: refused, unreachable, timed out. Where several fail it lists them, and has the kind of the
+    /// last. There is no time limit of our own: see [`timeout`](crate::time::timeout).
     ///
     /// # Cancel safety
     ///
@@ -90,18 +90,19 @@ impl TcpStream {
     /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
     /// ```
     pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        let mut result = Err(io::ErrorKind::InvalidInput.into());
+        let mut failures = Vec::new();
         for addr in resolve(addr).await? {
             let stream = mio::net::TcpStream::connect(addr).map(Self::new);
-            result = match stream {
+            let result = match stream {
                 Ok(stream) => connected(stream).await,
                 Err(error) => Err(error),
             };
-            if result.is_ok() {
-                break;
+            match result {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failures.push((addr, error)),
             }
         }
-        result
+        Err(no_connection(failures))
     }
 
     /// Takes a connection of std's, and makes it non-blocking.
