@@ -21,7 +21,8 @@ use pollywog_net::task::yield_now;
 use pollywog_net::{Handle, Runtime, TcpListener, TcpStream, UnhandledPanic, spawn};
 use pollywog_tests::executor::{OnDrop, silence_expected_panics};
 use pollywog_tests::limits::limit_descriptors;
-use pollywog_tests::net::{LIMIT, Watchdog, alone, descriptors, read, run};
+use pollywog_tests::namespace::{in_namespace, sysctl};
+use pollywog_tests::net::{LIMIT, Watchdog, alone, descriptors, read, run, turns};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 const _: fn() = || {
@@ -562,5 +563,57 @@ fn a_core_runs_what_is_spawned_from_its_handlers() {
         let addr = cores.serve("127.0.0.1:0", handler).await.unwrap();
         assert_eq!(answers(addr, 16).await.values().sum::<u64>(), 16);
         cores.shutdown().await.unwrap();
+    });
+}
+
+/// A core goes while connections wait in its queue. How many of 64 the other has accepted before, and in the end; what
+/// the peers see is checked.
+async fn accepted_before_and_after_a_core_is_gone() -> (u64, u64) {
+    const CONNECTIONS: usize = 64;
+    let settings = Runtime::builder().unhandled_panic(UnhandledPanic::ShutdownRuntime);
+    let cores = PerCore::builder().cores(2).runtime(settings).build().unwrap();
+    let handles = cores.handles().to_vec();
+    let addr = cores.serve("127.0.0.1:0", |stream, _| tell(stream)).await.unwrap();
+    // Core 0 accepts nothing more, and then it is gone.
+    let ((end, ended), (begin, begun)) = (mpsc::channel::<()>(), oneshot::channel());
+    let last = handles[0].spawn(async move {
+        begin.send(()).unwrap();
+        ended.recv().unwrap_err();
+        panic!("expected: a fatal task");
+    });
+    begun.await.unwrap();
+    let clients: Vec<_> = (0..CONNECTIONS).map(|_| StdStream::connect(addr).unwrap()).collect();
+    // Core 1 has come to its own, and sleeps.
+    handles[1].spawn(turns(8)).await.unwrap();
+    let before = cores.accepted()[1];
+    drop(end);
+    assert!(last.await.unwrap_err().is_panic());
+    let mut answers = 0;
+    for mut client in clients {
+        client.set_read_timeout(Some(LIMIT)).unwrap();
+        let mut answer = String::new();
+        match client.read_to_string(&mut answer) {
+            Ok(_) => answers += u64::from(answer == "pollywog-1"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        }
+    }
+    assert!(handles[0].is_closed());
+    let after = cores.accepted();
+    assert_eq!(after, [0, answers]);
+    (before, answers)
+}
+
+#[test]
+fn what_waits_for_a_core_that_is_gone_is_reset_unless_the_kernel_may_move_it() {
+    silence_expected_panics();
+    in_namespace("what_waits_for_a_core_that_is_gone_is_reset_unless_the_kernel_may_move_it", || {
+        sysctl("ipv4/tcp_migrate_req", "0");
+        let (before, after) = run(accepted_before_and_after_a_core_is_gone());
+        assert!(before < 64, "the kernel spreads them");
+        assert_eq!(after, before);
+        sysctl("ipv4/tcp_migrate_req", "1");
+        let (before, after) = run(accepted_before_and_after_a_core_is_gone());
+        assert!(before < 64);
+        assert_eq!(after, 64, "core 1 is woken for what was moved to it");
     });
 }
