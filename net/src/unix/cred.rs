@@ -47,6 +47,10 @@ impl UCred {
 }
 
 pub(super) fn of_peer(socket: impl AsFd) -> io::Result<UCred> {
-    let peer = rustix::net::sockopt::socket_peercred(socket)?;
+    // The kernel refuses nobody who has a Unix socket. But it says zero for a process that this one cannot see, and
+    // rustix, whose `Pid` is never zero, makes an error of it.
+    let peer = rustix::net::sockopt::socket_peercred(socket).map_err(|_| {
+        io::Error::other("who the peer is cannot be told: its process is not seen from this one's pid namespace")
+    })?;
     Ok(UCred { uid: peer.uid.as_raw(), gid: peer.gid.as_raw(), pid: Some(peer.pid.as_raw_nonzero().get()) })
 }

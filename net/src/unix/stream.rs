@@ -209,7 +209,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// When the system does not say.
+    /// When that process is not seen from this one's pid namespace, as the host's processes from within a container.
     ///
     /// # Examples
     ///
