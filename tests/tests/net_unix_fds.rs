@@ -34,7 +34,7 @@ impl Passed {
     }
 
     /// Fails where it hangs, since somebody still has the other end.
-    fn is_closed(mut self) {
+    fn ends(mut self) {
         self.writer = None;
         arrived(&self.reader, Arrival::HUP);
         assert_eq!(self.reader.read(&mut [0; 16]).unwrap(), 0);
@@ -75,7 +75,7 @@ fn descriptors_arrive_in_order_and_once() {
         fds.clear();
         assert_eq!(other.recv_with_fds(&mut buffer, &mut fds).await.unwrap(), 4);
         assert_eq!((&buffer[..4], fds.len()), (&b"none"[..], 0));
-        passed.into_iter().for_each(Passed::is_closed);
+        passed.into_iter().for_each(Passed::ends);
         drop(one);
         assert_eq!(other.recv_with_fds(&mut buffer, &mut fds).await.unwrap(), 0, "the end");
     });
@@ -241,7 +241,7 @@ fn descriptors_beyond_the_limit_are_an_error_and_none_is_left() {
             stream.send_with_fds(b"found", &[passed[0].fd()]).await.unwrap();
             assert_eq!(peer.recv_with_fds(&mut buffer, &mut fds).await.unwrap(), 5);
             passed[0].is(&fds.pop().unwrap());
-            passed.into_iter().for_each(Passed::is_closed);
+            passed.into_iter().for_each(Passed::ends);
         });
     });
 }
@@ -276,7 +276,7 @@ fn a_plain_read_gets_all_bytes_and_leaves_no_descriptor() {
             assert_eq!(other.read_with(|bytes| (bytes.len(), bytes.len())).await.unwrap(), Some(4));
             assert!(poll!(pin!(async { read(&other, &mut buffer).await })).is_pending(), "that was all");
             assert_eq!(descriptors(), before);
-            passed.into_iter().for_each(Passed::is_closed);
+            passed.into_iter().for_each(Passed::ends);
         });
     });
 }
@@ -296,7 +296,7 @@ fn a_plain_receive_leaves_no_descriptor() {
             assert_eq!(other.recv_from(&mut buffer).await.unwrap().0, 4);
             assert_eq!(other.try_recv(&mut buffer).unwrap(), 4);
             assert_eq!(descriptors(), before);
-            passed.into_iter().for_each(Passed::is_closed);
+            passed.into_iter().for_each(Passed::ends);
         });
     });
 }
@@ -311,7 +311,7 @@ fn descriptors_under_way_end_with_the_socket() {
         let (one, other) = UnixDatagram::pair().unwrap();
         one.send_with_fds(b"x", &[passed[1].fd()]).await.unwrap();
         drop((one, other));
-        passed.into_iter().for_each(Passed::is_closed);
+        passed.into_iter().for_each(Passed::ends);
     });
 }
 
@@ -340,7 +340,7 @@ fn a_dropped_receive_loses_no_descriptor() {
                 assert_eq!(other.recv_with_fds(&mut buffer, &mut fds).await.unwrap(), 1);
                 passed.is(&fds.pop().unwrap());
                 assert!(fds.is_empty());
-                passed.is_closed();
+                passed.ends();
             }
             assert_eq!(descriptors(), before);
         });
