@@ -1,4 +1,5 @@
-//! Async TCP on a mio reactor and the Pollywog executor: what a server on one thread needs, in one dependency.
+//! Async sockets, names and signals on a mio reactor and the Pollywog executor: what a server on one thread needs, in one
+//! dependency.
 //!
 //! ```no_run
 //! use futures::{AsyncReadExt, AsyncWriteExt};
@@ -47,7 +48,7 @@
 //! | `async_fd/fd.rs`, `async_fd/guard.rs`, `async_fd/io.rs` | any other descriptor; its readiness; reading and writing it |
 //! | `unix/` | Unix sockets: streams, datagrams, their files, and the descriptors that are passed over them |
 //! | `per_core.rs` | one runtime per core, on one port: [`per_core`] |
-//! | `addr.rs` | names and addresses |
+//! | `addr.rs`, `signal.rs` | names and addresses; signals |
 //! | `tokio_io.rs` | tokio's `AsyncRead` and `AsyncWrite` (feature `tokio-io`) |
 //! | `hyper.rs` | hyper's I/O traits, timer and executor (feature `hyper`) |
 //! | `uninit.rs` | both: reading into memory that is not initialised |
@@ -60,7 +61,8 @@
 //!   runtime runs, waiting is an error that says so.
 //! - `block_on` inside a task panics: await, [`spawn`], [`spawn_blocking`], or use a thread. `futures::executor::block_on` inside a task
 //!   stops the thread for good.
-//! - Crates that use tokio's own sockets or timers need tokio's runtime beside this one.
+//! - Crates that take a stream of tokio's traits run on our sockets (feature `tokio-io`), and so does hyper (feature
+//!   `hyper`). Those that use tokio's own sockets or timers need tokio's runtime beside this one.
 //! - The memory of freed slots is kept for the next burst: 72 bytes for each socket that ever waited at once, beside
 //!   the 48 of its task.
 //! - Debug builds are many times slower than release builds.
