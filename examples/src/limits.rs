@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that are no connections: the terminal, the reactor, the listener, the signals' pipe.
+/// Descriptors that are no connections: the terminal, the reactor, the listener, the signals' sockets.
 const OTHERS: u64 = 16;
 
 /// Raises the soft limit to the hard one, as every server should, and gives what is allowed now.

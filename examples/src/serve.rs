@@ -3,13 +3,14 @@
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use futures::channel::oneshot;
 use futures::future::{Either, select};
 use pollywog_net::TcpListener;
+use pollywog_net::signal::{SignalKind, signal};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::flag;
 
 use crate::limits::{allow_descriptors, spare};
 use crate::program::{explain, say, warn};
@@ -48,23 +49,21 @@ pub fn prepare() {
 ///
 /// That of the server.
 pub async fn until_interrupted(server: impl Future<Output = io::Result<()>>) -> io::Result<()> {
-    match select(pin!(server), pin!(interrupted()?)).await {
+    a_second_one_kills()?;
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    match select(pin!(server), select(pin!(interrupt.recv()), pin!(terminate.recv()))).await {
         Either::Left((result, _)) => result,
         Either::Right(_) => Ok(()),
     }
 }
 
-/// The first SIGINT or SIGTERM. A thread waits for it: it sleeps in the kernel until then.
-fn interrupted() -> io::Result<impl Future> {
-    let (sender, receiver) = oneshot::channel();
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let mut signals = signals.forever();
-        signals.next();
-        let _ = sender.send(());
-        if let Some(signal) = signals.next() {
-            let _ = signal_hook::low_level::emulate_default_handler(signal);
-        }
-    })?;
-    Ok(receiver)
+/// Also where the loop no longer turns: the handler itself does it.
+fn a_second_one_kills() -> io::Result<()> {
+    let is_second = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order, which is that of the handler: the first signal is not to kill.
+        flag::register_conditional_default(signal, is_second.clone())?;
+        flag::register(signal, is_second.clone())?;
+    }
+    Ok(())
 }
