@@ -1,21 +1,21 @@
 //! How an operation is driven: here, against another, or on two threads.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
 
 use futures::channel::oneshot;
-use futures::future::{Either, poll_fn, select};
+use futures::future::{Either, select};
 
 use super::case::{Case, Place};
 use super::connection::{Connection, Token};
-use super::fate::{Life, counted};
+use super::fate::{Life, counted, polled_at_once};
 use super::handle::Handle;
 use super::judge::Step;
 use super::lane::Lane;
 use super::operations::Operation;
-use super::stats::{Fate, Kind};
+use super::stats::{Fate, Happening, Kind};
 
 /// How an operation is driven.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub(super) enum Way {
     Live(Life),
     /// The one that is ready first counts, the other is dropped. Whether this one is polled first.
     Race(Operation, bool),
-    /// Polled so many times here, and then there.
-    Carry(usize, Place, Life),
+    /// Polled so many times here, then so many times at each of these, and to its end at the last.
+    Carry(usize, Vec<(Place, usize)>, Life),
 }
 
 impl Lane {
@@ -40,10 +40,10 @@ impl Lane {
         let (case, end) = (self.case.clone(), self.end);
         let (connection, counters) = (&*case.connection, &case.counters);
         let result = match (way, &*handle) {
-            (Way::Carry(polls, place, life), Handle::Shared(stream)) => {
+            (Way::Carry(polls, places, life), Handle::Shared(stream)) => {
                 let token = Token::new(&case.connection, end);
                 let job = carried(case.clone(), operation, Handle::Shared(stream.clone()), token, life);
-                unless_over(&case, end, kind, carry(&case, kind, polls, place, job)).await
+                unless_over(&case, end, kind, carry(&case, kind, polls, places, job)).await
             }
             (Way::Race(rival, is_first), handle) => {
                 let mut ours = Handle::Borrowed(handle.stream());
@@ -127,26 +127,45 @@ fn carried(case: Arc<Case>, operation: Operation, handle: Handle<'static>, token
     })
 }
 
-/// Polls `job` here, and then there.
-async fn carry(case: &Case, kind: Kind, polls: usize, place: Place, mut job: Job) -> Result<Option<Step>, String> {
-    let here = poll_fn(|cx| {
-        let mut polls = (0..polls).map(|_| job.as_mut().poll(cx));
-        Poll::Ready(polls.find_map(|poll| match poll {
-            Poll::Ready(result) => Some(result),
-            Poll::Pending => None,
-        }))
-    });
-    if let Some(result) = here.await {
+/// Polls `job` here, and then at one place after the other.
+async fn carry(
+    case: &Arc<Case>,
+    kind: Kind,
+    polls: usize,
+    places: Vec<(Place, usize)>,
+    mut job: Job,
+) -> Result<Option<Step>, String> {
+    if let Some(result) = polled_at_once(&mut job, polls).await {
         return result;
     }
-    case.counters.operation(kind, if place == Place::New { Fate::CarriedToNew } else { Fate::Carried });
     let (done, is_done) = oneshot::channel();
-    case.run_at(
-        place,
-        Box::pin(async move {
-            // Nobody waits any more where the end is dropped.
-            let _ = done.send(job.await);
-        }),
-    );
+    travel(case.clone(), kind, places.into(), job, done);
     is_done.await.unwrap_or_else(|_| Err("what was carried to another thread is lost".to_owned()))
+}
+
+fn travel(
+    case: Arc<Case>,
+    kind: Kind,
+    mut places: VecDeque<(Place, usize)>,
+    mut job: Job,
+    done: oneshot::Sender<Result<Option<Step>, String>>,
+) {
+    let Some((place, polls)) = places.pop_front() else { return };
+    case.counters.operation(kind, if place == Place::New { Fate::CarriedToNew } else { Fate::Carried });
+    let then = case.clone();
+    let stay = async move {
+        let result = match places.is_empty() {
+            true => Some(job.as_mut().await),
+            false => polled_at_once(&mut job, polls).await,
+        };
+        match result {
+            // Nobody waits any more where the end is dropped.
+            Some(result) => drop(done.send(result)),
+            None => {
+                then.counters.happened(Happening::CarriedOn);
+                travel(then, kind, places, job, done);
+            }
+        }
+    };
+    case.run_at(place, Box::pin(stay));
 }

@@ -1,7 +1,8 @@
 //! What can become of a future before it is ready.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::ops::DerefMut;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -31,17 +32,7 @@ impl Life {
             Self::Whole => Some(future.await),
             Self::Polls(most) => polled(future, most, false).await,
             Self::Woken(most) => polled(future, most, true).await,
-            Self::AtOnce(most) => {
-                let mut future = pin!(future);
-                poll_fn(|cx| {
-                    let mut polls = (0..most).map(|_| future.as_mut().poll(cx));
-                    Poll::Ready(polls.find_map(|poll| match poll {
-                        Poll::Ready(result) => Some(result),
-                        Poll::Pending => None,
-                    }))
-                })
-                .await
-            }
+            Self::AtOnce(most) => polled_at_once(&mut pin!(future), most).await,
             Self::Time(time) => timeout(time, future).await.ok(),
         };
         if result.is_none() {
@@ -55,6 +46,21 @@ impl Life {
         }
         result
     }
+}
+
+/// Polls `future` so many times, whether it was woken or not.
+pub(super) async fn polled_at_once<P>(future: &mut Pin<P>, most: usize) -> Option<<P::Target as Future>::Output>
+where
+    P: DerefMut<Target: Future>,
+{
+    poll_fn(|cx| {
+        let mut polls = (0..most).map(|_| future.as_mut().poll(cx));
+        Poll::Ready(polls.find_map(|poll| match poll {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => None,
+        }))
+    })
+    .await
 }
 
 async fn polled<T>(future: impl Future<Output = T>, most: usize, woken: bool) -> Option<T> {

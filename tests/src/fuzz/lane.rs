@@ -105,8 +105,19 @@ impl Lane {
         match self.random.below(6) {
             _ if self.hurries() => Way::Live(Life::Whole),
             0 if rival.room() != Some(0) => Way::Race(rival, self.one_in(2)),
-            1 => Way::Carry(self.random.below(3), self.elsewhere(), self.life()),
+            1 => {
+                let count = 1 + self.random.below(3);
+                let places = (0..count).map(|_| (self.anywhere(), self.random.below(3))).collect();
+                Way::Carry(self.random.below(3), places, self.life())
+            }
             _ => Way::Live(self.life()),
+        }
+    }
+
+    fn anywhere(&mut self) -> Place {
+        match self.random.below(3) {
+            2 => Place::New,
+            home => Place::Home(home),
         }
     }
 

@@ -63,6 +63,7 @@ names! {
         TwoWriters,
         Moved,
         MovedToNew,
+        CarriedOn,
         TakenOver,
         Paused,
         Settled,
