@@ -96,6 +96,10 @@ impl Backoff {
 
     /// Ready when no pause is under way.
     pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if context::with(|reactor| reactor.is_none()) {
+            // There is no timer to wait on.
+            self.sleep = None;
+        }
         if let Some(sleep) = &mut self.sleep {
             ready!(Pin::new(sleep).poll(cx));
             self.sleep = None;

@@ -142,6 +142,32 @@ impl<S: ByteIo> ByteStream<S> {
         poll_fn(|cx| self.poll_ready(cx, interest, Some(&waiters))).await
     }
 
+    /// An operation of the caller's, on the descriptor, where left-over bytes are not.
+    pub(crate) fn try_io<R>(
+        &self,
+        interest: Interest,
+        operation: impl FnOnce(&S) -> io::Result<Left<R>>,
+    ) -> io::Result<R> {
+        self.check_leftover(interest)?;
+        self.source.try_io(interest, operation)
+    }
+
+    pub(crate) async fn async_io<R>(
+        &self,
+        interest: Interest,
+        operation: impl FnMut(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.check_leftover(interest)?;
+        self.source.async_io(interest, operation).await
+    }
+
+    fn check_leftover(&self, interest: Interest) -> io::Result<()> {
+        if interest.is_readable() && self.leftover.is_some() {
+            return Err(io::Error::other("`read_with` left bytes over, which come first: take them with `try_read`"));
+        }
+        Ok(())
+    }
+
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.leftover.is_some() {
             return Ok(self.leftover.read(&mut [IoSliceMut::new(buffer)]));

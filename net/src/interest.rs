@@ -189,6 +189,14 @@ impl Ready {
         one_way | bit(event.is_error(), Self::ERROR | Self::open(direction))
     }
 
+    /// All that an operation of `direction` tells about, by blocking: not of urgent data, nor of errors.
+    pub(crate) fn of_operation(direction: Direction) -> Self {
+        match direction {
+            Direction::Read => Self::READABLE | Self::READ_CLOSED,
+            Direction::Write => Self::WRITABLE | Self::WRITE_CLOSED,
+        }
+    }
+
     /// That an operation of `direction` may be tried, and nothing else.
     pub(crate) fn open(direction: Direction) -> Self {
         match direction {

@@ -1,7 +1,7 @@
 //! The reactor: mio's selector as the executor's driver.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     /// Directions that were polled here when another thread took them over, until their tasks had a turn; with their
     /// keys there.
     pub(crate) handed_over: RefCell<HashSet<(Key, Direction)>>,
+    /// The descriptors that sources have borrowed.
+    pub(crate) borrowed: RefCell<HashMap<Key, RawFd>>,
     closing: Cell<bool>,
     buffer: Cell<Option<Box<[u8]>>>,
 }
@@ -60,6 +62,7 @@ impl Reactor {
             registry,
             sources: RefCell::new(Sources::new(id, sequence)),
             handed_over: RefCell::default(),
+            borrowed: RefCell::default(),
             closing: Cell::new(false),
             buffer: Cell::new(None),
         });
@@ -119,6 +122,11 @@ impl Shared {
 
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.get()
+    }
+
+    /// Whether a source here has borrowed the descriptor, whose owner may want to wait, too.
+    pub(crate) fn is_borrowed(&self, fd: RawFd) -> bool {
+        self.borrowed.borrow().values().any(|borrowed| *borrowed == fd)
     }
 
     /// The buffer that `read_with` lends, or a new one while somebody has it.

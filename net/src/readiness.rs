@@ -1,10 +1,10 @@
 //! The readiness of a socket, as its users see it.
 
-/// The methods that every socket has that is read and written. `$inner` is the field that knows when it is ready,
-/// `$source` the way to its `Source`. For the examples, `$setup` makes a `socket` and its `peer`, from which `$say` sends
+/// The methods that every socket has that is read and written. `$inner` is the field that knows when it is ready, a
+/// `Source` or a `ByteStream`. For the examples, `$setup` makes a `socket` and its `peer`, from which `$say` sends
 /// `b"ping"`; `$read` is how the socket tries to read.
 macro_rules! readiness_methods {
-    ($socket:ident, $inner:ident, $($source:ident).+, $setup:literal, $say:literal, $read:literal) => {
+    ($socket:ident, $inner:ident, $setup:literal, $say:literal, $read:literal) => {
         impl $socket {
             /// Waits until something can be read, or reading would not block for another reason: the end, an error. It
             /// can be wrong: the operation tells.
@@ -103,10 +103,7 @@ macro_rules! readiness_methods {
             /// std::future::poll_fn(|cx| socket.poll_read_ready(cx)).await?;
             /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
             /// ```
-            pub fn poll_read_ready(
-                &self,
-                cx: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<std::io::Result<()>> {
+            pub fn poll_read_ready(&self, cx: &mut std::task::Context<'_>) -> std::task::Poll<std::io::Result<()>> {
                 self.$inner.poll_ready(cx, $crate::Interest::READABLE, None).map_ok(drop)
             }
 
@@ -125,10 +122,7 @@ macro_rules! readiness_methods {
             /// std::future::poll_fn(|cx| socket.poll_write_ready(cx)).await?;
             /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
             /// ```
-            pub fn poll_write_ready(
-                &self,
-                cx: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<std::io::Result<()>> {
+            pub fn poll_write_ready(&self, cx: &mut std::task::Context<'_>) -> std::task::Poll<std::io::Result<()>> {
                 self.$inner.poll_ready(cx, $crate::Interest::WRITABLE, None).map_ok(drop)
             }
 
@@ -157,7 +151,7 @@ macro_rules! readiness_methods {
                 interest: $crate::Interest,
                 operation: impl FnOnce() -> std::io::Result<R>,
             ) -> std::io::Result<R> {
-                self.$($source).+.try_io(interest, |_| operation().map($crate::source::Left::Maybe))
+                self.$inner.try_io(interest, |_| operation().map($crate::source::Left::Maybe))
             }
 
             /// Runs an operation of your own on the descriptor whenever it is ready for `interest`, until it does not
@@ -187,7 +181,7 @@ macro_rules! readiness_methods {
                 interest: $crate::Interest,
                 mut operation: impl FnMut() -> std::io::Result<R>,
             ) -> std::io::Result<R> {
-                self.$($source).+.async_io(interest, |_| operation()).await
+                self.$inner.async_io(interest, |_| operation()).await
             }
         }
     };

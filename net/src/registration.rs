@@ -86,7 +86,7 @@ impl Registration {
             DRAINED => Prospect::Register,
             key => context::with(|reactor| match (reactor, Key::from_u64(key)) {
                 (Some(reactor), Some(key)) if reactor.id == key.executor() => {
-                    let ready = reactor.sources.borrow().ready(key, direction);
+                    let ready = reactor.sources.borrow().ready(key, direction) & Ready::of_operation(direction);
                     if ready.is_empty() { Prospect::Wait } else { Prospect::Try }
                 }
                 _ => Prospect::Try,
@@ -184,7 +184,7 @@ impl Registration {
         let is_live = |key: &Key| key.executor() == reactor.id && reactor.sources.borrow().contains(*key);
         // From here on the source is in the hands of one thread: what is read of the other direction holds, and nobody
         // adds a descriptor that is about to be taken out.
-        let _registering = registering(self);
+        let registering = registering(self);
         let expected = self.state(direction);
         let before = self.key(direction);
         if before.is_some_and(|key| is_live(&key)) {
@@ -205,6 +205,7 @@ impl Registration {
             // Another thread polls the same direction at the same moment, and was first.
             if !is_shared {
                 deregister(fd.fd, key);
+                drop(registering);
                 remove(key, None);
             }
             return Err(handed_over());
@@ -213,6 +214,8 @@ impl Registration {
         if let Some(before) = before.filter(|before| before.executor() != reactor.id) {
             // The other direction may be registered under the same key: who waits there is woken, and registers anew.
             deregister(fd.fd, before);
+            // It may wake an outer loop, and that anything.
+            drop(registering);
             remove(before, Some((key, direction)));
         }
         Ok(())
@@ -238,7 +241,7 @@ impl Drop for Registration {
 }
 
 /// Registering is cold, but goes on at all threads: the locks are many, chosen by the source's address. No foreign code
-/// runs under them but the unparker of a reactor that is told to forget a slot.
+/// runs under them.
 fn registering(registration: &Registration) -> MutexGuard<'static, ()> {
     static LOCKS: [Mutex<()>; 64] = [const { Mutex::new(()) }; 64];
     let lock = &LOCKS[(ptr::from_ref(registration).addr() / size_of::<Registration>()) % LOCKS.len()];
@@ -258,7 +261,10 @@ fn add(fd: Descriptor<'_>, reactor: &Shared, blocked: Direction) -> io::Result<K
     let (descriptor, token) = (fd.fd.as_raw_fd(), Token(key.get() as usize));
     let added = match SourceFd(&descriptor).register(&reactor.registry, token, interest) {
         // What was registered under this number lives on in a duplicate, or it would be gone: its entry is a ghost.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && fd.is_owned => {
+        // Unless somebody has borrowed the descriptor.
+        Err(error)
+            if error.kind() == io::ErrorKind::AlreadyExists && fd.is_owned && !reactor.is_borrowed(descriptor) =>
+        {
             SourceFd(&descriptor).reregister(&reactor.registry, token, interest)
         }
         added => added,
@@ -267,6 +273,9 @@ fn add(fd: Descriptor<'_>, reactor: &Shared, blocked: Direction) -> io::Result<K
         let wakers = reactor.sources.borrow_mut().remove(key);
         drop(wakers);
         return Err(error);
+    }
+    if !fd.is_owned {
+        reactor.borrowed.borrow_mut().insert(key, descriptor);
     }
     Ok(key)
 }
@@ -313,6 +322,7 @@ fn remove(key: Key, taken: Option<(Key, Direction)>) {
 fn free(reactor: &Rc<Shared>, key: Key, taken: Option<(Key, Direction)>) {
     let taken = taken.filter(|(_, direction)| reactor.sources.borrow().is_polled(key, *direction));
     let wakers = reactor.sources.borrow_mut().remove(key);
+    reactor.borrowed.borrow_mut().remove(&key);
     wake_all(wakers);
     let Some(taken) = taken.filter(|_| !reactor.is_closing()) else { return };
     // Who waits through `poll_*` has nothing of its own that could remember the key. So the next poll is told, as long as

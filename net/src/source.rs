@@ -137,7 +137,7 @@ impl<S: Io> Source<S> {
                         if let Err(error) = self.enter(direction, waiter) {
                             return Poll::Ready(Err(error));
                         }
-                        self.would_block(direction, Ready::ALL);
+                        self.would_block(direction, Ready::of_operation(direction));
                         return self.wait(cx, direction, waiter);
                     }
                     Err(error) => return Poll::Ready(Err(error)),

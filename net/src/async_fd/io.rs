@@ -58,7 +58,13 @@ macro_rules! io_traits {
             }
 
             fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.poll_with(cx, Direction::Write, |mut fd| fd.flush())
+                // At once, whatever is known of room: mostly nothing is buffered.
+                match Write::flush(&mut self.get_ref()) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.poll_with(cx, Direction::Write, |mut fd| fd.flush())
+                    }
+                    result => Poll::Ready(result),
+                }
             }
 
             /// Flushes: the descriptor is closed by dropping its owner.

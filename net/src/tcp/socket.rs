@@ -130,10 +130,13 @@ impl TcpSocket {
     /// See [`TcpSocket`].
     pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
         match self.socket.connect(&addr.into()) {
-            Err(error) if error.raw_os_error() != Some(EINPROGRESS) => return Err(error),
-            _ => {}
+            // Under way with the first write, where an option has it so (`TCP_FASTOPEN_CONNECT`): no event comes before.
+            Ok(()) => TcpStream::from_std(self.socket.into()),
+            Err(error) if error.raw_os_error() == Some(EINPROGRESS) => {
+                connected(TcpStream::from_std(self.socket.into())?).await
+            }
+            Err(error) => Err(error),
         }
-        connected(TcpStream::from_std(self.socket.into())?).await
     }
 
     /// Starts to listen. The system keeps up to `backlog` connections that are not yet accepted, or its own limit where

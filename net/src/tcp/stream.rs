@@ -361,7 +361,6 @@ stream_methods!(
 readiness_methods!(
     TcpStream,
     stream,
-    stream.source,
     "# use std::io::Write;
 # let listener = pollywog_net::TcpListener::bind(\"127.0.0.1:0\").await?;
 # let mut peer = std::net::TcpStream::connect(listener.local_addr()?)?;

@@ -233,7 +233,6 @@ impl UdpSocket {
 readiness_methods!(
     UdpSocket,
     source,
-    source,
     "# use pollywog_net::UdpSocket;
 # let socket = UdpSocket::bind(\"127.0.0.1:0\").await?;
 # let peer = std::net::UdpSocket::bind(\"127.0.0.1:0\")?;

@@ -316,7 +316,6 @@ impl fmt::Debug for UnixDatagram {
 readiness_methods!(
     UnixDatagram,
     source,
-    source,
     "# let (socket, peer) = pollywog_net::UnixDatagram::pair()?;",
     "peer.send(b\"ping\").await?;",
     "try_recv(&mut buffer)"

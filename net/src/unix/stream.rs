@@ -235,7 +235,6 @@ stream_methods!(
 readiness_methods!(
     UnixStream,
     stream,
-    stream.source,
     "# use std::io::Write;
 # let (peer, socket) = pollywog_net::UnixStream::pair()?;
 # #[allow(unused_mut)] let mut peer = peer.into_std()?;",
