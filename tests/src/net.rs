@@ -148,6 +148,16 @@ pub async fn turns(count: usize) {
     }
 }
 
+/// Polls a new future each time, until one is ready: those before are dropped after their one poll.
+pub async fn anew<R>(mut make: impl AsyncFnMut() -> R) -> R {
+    loop {
+        if let Poll::Ready(result) = futures::poll!(std::pin::pin!(make())) {
+            return result;
+        }
+        turns(1).await;
+    }
+}
+
 /// A future that counts its polls.
 #[derive(Debug)]
 pub struct Counted<F> {

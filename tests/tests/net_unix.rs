@@ -20,7 +20,9 @@ use pollywog_net::time::{Elapsed, timeout};
 use pollywog_net::unix::{Incoming, OwnedReadHalf, OwnedWriteHalf, SocketAddr, UCred};
 use pollywog_net::{UnixDatagram, UnixListener, UnixStream, spawn, time};
 use pollywog_tests::folder::Folder;
-use pollywog_tests::net::{Arrival, Random, alone, arrived, arrived_bytes, counted, descriptors, run, turns, warnings};
+use pollywog_tests::net::{
+    Arrival, Random, alone, anew, arrived, arrived_bytes, counted, descriptors, run, turns, warnings,
+};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
@@ -272,17 +274,17 @@ fn a_dropped_read_loses_nothing() {
                 turns(usize::from(number % 2)).await;
             }
             let count = match number % 4 {
-                0 => read(&stream, &mut buffer).await.unwrap(),
-                1 => stream.recv_with_fds(&mut buffer, &mut Vec::new()).await.unwrap(),
+                0 => anew(async || read(&stream, &mut buffer).await).await.unwrap(),
+                1 => anew(async || stream.recv_with_fds(&mut buffer, &mut Vec::new()).await).await.unwrap(),
                 2 => {
                     let mut bytes = Vec::new();
-                    stream.read_buf(&mut bytes).await.unwrap();
+                    let count = anew(async || stream.read_buf(&mut bytes).await).await.unwrap();
                     buffer[0] = bytes[0];
-                    bytes.len()
+                    count
                 }
                 _ => {
-                    let byte = stream.read_with(|bytes| (bytes.len(), bytes[0])).await.unwrap();
-                    buffer[0] = byte.unwrap();
+                    let lent = anew(async || stream.read_with(|bytes| (bytes.len(), bytes[0])).await).await;
+                    buffer[0] = lent.unwrap().unwrap();
                     1
                 }
             };
