@@ -6,33 +6,28 @@
 //! nc 127.0.0.1 7009                        # talks to `echo`, through the proxy
 //! ```
 //!
-//! What to look at: `try_join!` runs the two directions in one task, and the first error ends both. An end is no error:
-//! when one side has nothing more to say, `pass` says so to the other, and the answer can still come back.
+//! What to look at: `copy_bidirectional` runs the two directions in one task, and the first error ends both. An end is no
+//! error: when one side has nothing more to say, the other is told so, and the answer can still come back.
 
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use futures::{AsyncWriteExt, try_join};
 use pollywog_examples::{address, explain, listen, say, until_interrupted, warn};
+use pollywog_net::io::copy_bidirectional;
 use pollywog_net::{TcpStream, spawn, time};
 
 /// How long the other server may take to accept.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-async fn carry(client: TcpStream, to: String) -> io::Result<()> {
+async fn carry(mut client: TcpStream, to: String) -> io::Result<()> {
     let connected = time::timeout(PATIENCE, TcpStream::connect(&*to)).await;
     let server = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-    let server = server.inspect_err(|error| warn(explain(format_args!("a connection was dropped: {to}"), error)))?;
-    try_join!(pass(&client, &server), pass(&server, &client))?;
+    let mut server =
+        server.inspect_err(|error| warn(explain(format_args!("a connection was dropped: {to}"), error)))?;
+    copy_bidirectional(&mut client, &mut server).await?;
     Ok(())
-}
-
-/// Everything from one side to the other, and then the end.
-async fn pass(from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
-    futures::io::copy(from, &mut to).await?;
-    to.close().await
 }
 
 async fn serve(options: Options) -> io::Result<()> {

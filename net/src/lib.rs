@@ -49,9 +49,11 @@
 //! | `unix/` | Unix sockets: streams, datagrams, their files, and the descriptors that are passed over them |
 //! | `per_core.rs` | one runtime per core, on one port: [`per_core`] |
 //! | `addr.rs`, `signal.rs` | names and addresses; signals |
+//! | `io/` | [`io::copy_bidirectional`]; the reactor's buffer for others |
 //! | `tokio_io.rs` | tokio's `AsyncRead` and `AsyncWrite` (feature `tokio-io`) |
 //! | `hyper.rs` | hyper's I/O traits, timer and executor (feature `hyper`) |
 //! | `uninit.rs` | both: reading into memory that is not initialised |
+//! | `codec.rs`, `fs.rs` | frames; files (features `codec`, `fs`) |
 //! | `context.rs`, `trace.rs` | which reactor turns here; `tracing` |
 //!
 //! # What to know
@@ -73,10 +75,15 @@ mod accept;
 mod addr;
 mod async_fd;
 mod byte_stream;
+#[cfg(feature = "codec")]
+pub mod codec;
 mod context;
+#[cfg(feature = "fs")]
+pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 mod interest;
+pub mod io;
 mod lent;
 pub mod per_core;
 mod reactor;

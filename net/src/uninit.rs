@@ -7,7 +7,7 @@
 use std::io;
 use std::task::{Poll, ready};
 
-use crate::context;
+use crate::io::with_lent;
 
 /// Calls `read` with a buffer of at most `room` bytes, and `put` with what it brought.
 pub(crate) fn poll_read_uninit(
@@ -15,26 +15,10 @@ pub(crate) fn poll_read_uninit(
     read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
     put: impl FnOnce(&[u8]),
 ) -> Poll<io::Result<()>> {
-    /// Where no runtime runs, as for a stream that lies in memory.
-    const SMALL: usize = 4096;
-
-    let Some(reactor) = context::with(|reactor| reactor.cloned()) else {
-        return read_and_put(&mut [0; SMALL], room, read, put);
-    };
-    let mut buffer = reactor.take_buffer();
-    let result = read_and_put(&mut buffer, room, read, put);
-    reactor.return_buffer(buffer);
-    result
-}
-
-fn read_and_put(
-    buffer: &mut [u8],
-    room: usize,
-    read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
-    put: impl FnOnce(&[u8]),
-) -> Poll<io::Result<()>> {
-    let room = room.min(buffer.len());
-    let count = ready!(read(&mut buffer[..room]))?;
-    put(&buffer[..count]);
-    Poll::Ready(Ok(()))
+    with_lent(|buffer| {
+        let room = room.min(buffer.len());
+        let count = ready!(read(&mut buffer[..room]))?;
+        put(&buffer[..count]);
+        Poll::Ready(Ok(()))
+    })
 }

@@ -1,0 +1,7 @@
+//! What is made of streams, whoever made them: everything here is generic over the traits of `futures::io`.
+
+mod copy_bidirectional;
+mod lent;
+
+pub use self::copy_bidirectional::copy_bidirectional;
+pub(crate) use self::lent::with_lent;
