@@ -192,5 +192,5 @@ pub fn case(seed: u64) -> Result<Stats, String> {
     while let Some(thread) = another() {
         thread.join().map_err(|_| "a runtime panicked".to_owned())?;
     }
-    Ok(case.counters.stats())
+    Ok(case.counters.stats(began.elapsed()))
 }

@@ -40,6 +40,8 @@ pub(super) struct Lane {
     pub(super) is_second: bool,
     /// It takes little at once and pauses often, so that who writes has to wait.
     is_slow: bool,
+    /// It does without a pause as many small things as the budget of a poll allows, and more.
+    is_greedy: bool,
     steps: usize,
     until_move: usize,
     number: usize,
@@ -47,8 +49,8 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn new(case: Arc<Case>, end: usize, number: usize, place: Place, mut random: Random) -> Self {
-        let (until_move, is_slow) = (random.below(20), random.below(3) == 0);
-        Self { case, end, number, place, random, is_second: false, is_slow, steps: 0, until_move }
+        let (until_move, is_slow, is_greedy) = (random.below(20), random.below(3) == 0, random.below(8) == 0);
+        Self { case, end, number, place, random, is_second: false, is_slow, is_greedy, steps: 0, until_move }
     }
 
     pub(super) fn one_in(&mut self, count: usize) -> bool {
@@ -56,13 +58,14 @@ impl Lane {
     }
 
     pub(super) fn hurries(&self) -> bool {
-        self.steps > PATIENCE
+        self.steps > if self.is_greedy { 4 * PATIENCE } else { PATIENCE }
     }
 
     /// How much is to be transferred at once.
     pub(super) fn size(&mut self) -> usize {
         match self.random.below(12) {
             _ if self.hurries() => LARGEST,
+            _ if self.is_greedy => 1 + self.random.below(16),
             0 => 0,
             1..4 => 1 + self.random.below(32),
             4..8 if self.is_slow => 1 + self.random.below(1 << 10),
@@ -104,6 +107,7 @@ impl Lane {
     pub(super) fn way(&mut self, rival: Operation) -> Way {
         match self.random.below(6) {
             _ if self.hurries() => Way::Live(Life::Whole),
+            _ if self.is_greedy => Way::Live(self.life()),
             0 if rival.room() != Some(0) => Way::Race(rival, self.one_in(2)),
             1 => {
                 let count = 1 + self.random.below(3);
@@ -133,7 +137,7 @@ impl Lane {
     pub(super) fn moves(&mut self) -> Option<Place> {
         self.steps += 1;
         self.until_move = self.until_move.checked_sub(1).unwrap_or_else(|| 1 + self.random.below(20));
-        (self.until_move == 0 && !self.hurries()).then(|| self.elsewhere())
+        (self.until_move == 0 && !self.is_greedy && !self.hurries()).then(|| self.elsewhere())
     }
 
     /// It has moved.
@@ -152,7 +156,7 @@ impl Lane {
     /// Lets others run for a while.
     pub(super) async fn pause(&mut self) {
         let seldom = if self.is_slow { 2 } else { 6 };
-        if self.hurries() || !self.one_in(seldom) {
+        if self.hurries() || self.is_greedy || !self.one_in(seldom) {
             return;
         }
         self.case.counters.happened(Happening::Paused);

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 macro_rules! names {
     ($(#[$doc:meta])* $name:ident { $($variant:ident,)* }) => {
@@ -92,6 +93,13 @@ impl Kind {
     }
 }
 
+impl Fate {
+    /// It is to be seen with each kind of operation, and not only with some.
+    fn is_common(self) -> bool {
+        matches!(self, Self::Done | Self::Waited | Self::Raced | Self::Carried | Self::CarriedToNew)
+    }
+}
+
 const KINDS: usize = Kind::ALL.len();
 const FATES: usize = Fate::ALL.len();
 const HAPPENINGS: usize = Happening::ALL.len();
@@ -117,10 +125,11 @@ impl Counters {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn stats(&self) -> Stats {
+    pub(super) fn stats(&self, took: Duration) -> Stats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             cases: 1,
+            longest: took,
             operations: self.operations.each_ref().map(|row| row.each_ref().map(load)),
             happenings: self.happenings.each_ref().map(load),
             bytes: load(&self.bytes),
@@ -132,6 +141,7 @@ impl Counters {
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
     cases: u64,
+    longest: Duration,
     operations: [[u64; FATES]; KINDS],
     happenings: [u64; HAPPENINGS],
     bytes: u64,
@@ -156,6 +166,7 @@ impl Stats {
     /// Adds what happened in other cases.
     pub fn add(&mut self, other: &Self) {
         self.cases += other.cases;
+        self.longest = self.longest.max(other.longest);
         self.bytes += other.bytes;
         for (mine, theirs) in self.operations.iter_mut().flatten().zip(other.operations.iter().flatten()) {
             *mine += theirs;
@@ -165,13 +176,19 @@ impl Stats {
         }
     }
 
-    /// What never happened.
+    /// What never happened, of what does happen within seconds.
     pub fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
-        for kind in Kind::ALL {
-            for fate in Fate::ALL {
-                if self.operations[*kind as usize][*fate as usize] == 0 {
-                    missing.push(format!("{kind:?} {fate:?}"));
+        for fate in Fate::ALL {
+            let count = |kind: &Kind| self.operations[*kind as usize][*fate as usize];
+            if fate.is_common() {
+                let never = Kind::ALL.iter().filter(|kind| count(kind) == 0);
+                missing.extend(never.map(|kind| format!("{kind:?} {fate:?}")));
+                continue;
+            }
+            for is_read in [true, false] {
+                if Kind::ALL.iter().filter(|kind| kind.is_read() == is_read).all(|kind| count(kind) == 0) {
+                    missing.push(format!("{fate:?} of {}", if is_read { "a read" } else { "a write" }));
                 }
             }
         }
@@ -191,9 +208,11 @@ impl fmt::Display for Stats {
         for fate in Fate::ALL {
             write!(head, " {:>16}", format!("{fate:?}"))?;
         }
-        writeln!(f, "{:14}{head}", "")?;
+        let (cases, bytes, longest) = (self.cases, self.bytes, self.longest);
+        writeln!(f, "{cases} cases, the longest {longest:.1?}; {} operations, {bytes} bytes", self.done())?;
+        writeln!(f, "{:16}{head}", "")?;
         for kind in Kind::ALL {
-            write!(f, "{:14}", format!("{kind:?}"))?;
+            write!(f, "{:16}", format!("{kind:?}"))?;
             for count in self.operations[*kind as usize] {
                 write!(f, " {count:16}")?;
             }
