@@ -27,9 +27,10 @@ mod errno {
     pub(super) const ENOBUFS: i32 = 105;
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) const EPROTO: i32 = 71;
-    /// ENONET, ENOPROTOOPT, EOPNOTSUPP, EHOSTDOWN: accept(2) has them retried, too.
+    /// ENONET, ENOPROTOOPT, EHOSTDOWN: accept(2) has them retried, too; and EOPNOTSUPP, which a descriptor that can
+    /// accept nothing gives for ever.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    pub(super) const PENDING: [i32; 4] = [64, 92, 95, 112];
+    pub(super) const PENDING: [i32; 3] = [64, 92, 112];
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     pub(super) const PENDING: [i32; 0] = [];
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -62,7 +63,8 @@ impl Trouble {
             _ => {}
         }
         match error.kind() {
-            Kind::OutOfMemory => Self::Resources,
+            // What a firewall or a security module refuses may stay in the queue.
+            Kind::OutOfMemory | Kind::PermissionDenied => Self::Resources,
             Kind::ConnectionAborted
             | Kind::ConnectionReset
             | Kind::HostUnreachable
@@ -173,6 +175,8 @@ mod tests {
             (12, Trouble::Resources), // ENOMEM
             (errno::EPROTO, Trouble::Connection),
             (113, Trouble::Connection), // EHOSTUNREACH
+            (1, Trouble::Resources),    // EPERM
+            (95, Trouble::Listener),    // EOPNOTSUPP
             (9, Trouble::Listener),     // EBADF
             (22, Trouble::Listener),    // EINVAL
         ] {

@@ -75,11 +75,16 @@ impl Leftover {
 
     #[cold]
     #[inline(never)]
-    fn put(&self, rest: Box<Rest>) {
-        if !rest.bytes().is_empty() {
-            *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
-            self.is_some.store(true, Ordering::Relaxed);
+    fn put(&self, mut rest: Box<Rest>) {
+        let mut slot = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        // Left by who read while these bytes were lent: it came after them.
+        if let Some(newer) = slot.take() {
+            rest.extend(newer.bytes());
+            rest.needs_more = false;
         }
+        let is_some = !rest.bytes().is_empty();
+        *slot = is_some.then_some(rest);
+        self.is_some.store(is_some, Ordering::Relaxed);
     }
 
     /// Moves what there is into the buffers of an ordinary read, as far as they reach.

@@ -132,7 +132,8 @@ macro_rules! readiness_methods {
             ///
             /// # Errors
             ///
-            /// Those of `operation`; and `WouldBlock`, without running it, when it is known that it would block.
+            /// Those of `operation`; and, without running it, `WouldBlock` when it is known that it would block, and one
+            /// that says so when bytes come first that the `read_with` of a stream has left over.
             ///
             /// # Examples
             ///
@@ -159,7 +160,8 @@ macro_rules! readiness_methods {
             ///
             /// # Errors
             ///
-            /// Those of `operation`, and when the socket cannot be registered with this thread's runtime.
+            /// Those of `operation`; when the socket cannot be registered with this thread's runtime; and when bytes come
+            /// first that the `read_with` of a stream has left over.
             ///
             /// # Cancel safety
             ///

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::future::poll_fn;
 use std::io::{ErrorKind, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
@@ -14,7 +14,9 @@ use futures::executor::block_on;
 use futures::{AsyncWrite, AsyncWriteExt, FutureExt, poll};
 use pollywog_net::{AsyncFd, Interest, Runtime, TcpListener, TcpStream};
 use pollywog_tests::limits::limit_descriptors;
-use pollywog_tests::net::{Arrival, Watchdog, alone, arrived, fill, pair, read, run, turns, with_peer};
+use pollywog_tests::net::{
+    Arrival, Watchdog, alone, arrived, arrived_bytes, fill, finish, pair, read, rest_of, run, turns, with_peer,
+};
 use socket2::SockRef;
 
 /// An urgent byte is none of the stream's: its reader blocks, and that says nothing to who waits for urgent data.
@@ -109,6 +111,30 @@ fn bytes_that_are_left_over_are_not_in_the_descriptor() {
     });
 }
 
+/// What was lent stands before what came meanwhile.
+#[test]
+fn who_reads_while_bytes_are_lent_leaves_them_in_order() {
+    run(async {
+        let (stream, mut peer) = with_peer().await;
+        peer.write_all(b"ab").unwrap();
+        arrived_bytes(&stream, 2);
+        let lent = stream.read_with(|bytes| {
+            assert_eq!(bytes, b"ab");
+            peer.write_all(b"cd").unwrap();
+            arrived_bytes(&stream, 2);
+            let inner = stream.read_with(|bytes| (1, bytes.to_vec())).now_or_never();
+            (1, inner)
+        });
+        let inner = lent.await.unwrap().unwrap();
+        finish(&peer);
+        let rest = rest_of(&stream).await;
+        match inner {
+            Some(bytes) => assert_eq!((bytes.unwrap().unwrap(), rest), (b"cd".to_vec(), b"bd".to_vec())),
+            None => assert_eq!(rest, b"bcd", "a short read waits for an edge"),
+        }
+    });
+}
+
 /// A pause that began in a runtime is none where nothing can wait.
 #[test]
 fn a_listener_in_a_pause_is_polled_where_no_runtime_runs() {
@@ -138,5 +164,16 @@ fn a_full_pipe_is_flushed_and_closed_at_once() {
         turns(2).await;
         assert!(writer.flush().now_or_never().unwrap().is_ok());
         assert!(writer.close().now_or_never().unwrap().is_ok());
+    });
+}
+
+/// A wrong number where a listener was to be inherited, say.
+#[test]
+fn what_cannot_accept_says_so() {
+    run(async {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::from_std(OwnedFd::from(socket).into()).unwrap();
+        let error = listener.accept().await.unwrap_err();
+        assert!(error.raw_os_error().is_some(), "{error}");
     });
 }

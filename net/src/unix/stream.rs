@@ -7,7 +7,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures::io::{AsyncRead, AsyncWrite};
 
@@ -107,7 +107,12 @@ impl UnixStream {
     pub async fn connect_addr(addr: &SocketAddr) -> io::Result<Self> {
         let mut backoff = Backoff::new();
         let attempt = || mio::net::UnixStream::connect_addr(addr).map(Self::new);
-        poll_fn(|cx| poll_attempt(cx, &mut backoff, attempt)).await
+        poll_fn(|cx| {
+            // Its own, so it is kept whoever else has the task polled.
+            ready!(backoff.poll_over(cx));
+            poll_attempt(cx, &mut backoff, attempt)
+        })
+        .await
     }
 
     /// Two streams that are connected with each other, without a name.
