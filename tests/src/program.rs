@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::env;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -51,9 +52,9 @@ fn profile() -> String {
 
 /// A server that runs. It is killed when this is dropped, and nothing else is.
 #[derive(Debug)]
-pub struct Program {
+pub struct Program<A = SocketAddr> {
     running: Running,
-    addr: SocketAddr,
+    addr: A,
 }
 
 impl Program {
@@ -61,11 +62,7 @@ impl Program {
     pub fn start(example: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(path(example));
         command.args(["--addr", "127.0.0.1:0"]).args(arguments);
-        let mut running = Running::start(command);
-        let line = running.line().unwrap_or_else(|| panic!("`{example}` ended: {:?}", running.complaints.recv()));
-        let addr = line.strip_prefix("listening on ").and_then(|addr| addr.parse().ok());
-        let addr = addr.unwrap_or_else(|| panic!("`{example}` says '{line}' before it listens"));
-        Self { running, addr }
+        Self::listening(example, command)
     }
 
     /// Where it listens.
@@ -73,14 +70,35 @@ impl Program {
         self.addr
     }
 
-    /// Its process.
-    pub fn id(&self) -> u32 {
-        self.running.child.id()
-    }
-
     /// Connects to it. Reading and writing fail when they take longer than [`LIMIT`].
     pub fn connect(&self) -> TcpStream {
         bounded(TcpStream::connect_timeout(&self.addr, LIMIT).unwrap())
+    }
+}
+
+impl Program<PathBuf> {
+    /// Starts an example that serves on a Unix socket, and waits until it listens.
+    pub fn start_at(example: &str, socket: &Path) -> Self {
+        let mut command = Command::new(path(example));
+        command.arg("--path").arg(socket);
+        let program = Self::listening(example, command);
+        assert_eq!(program.addr, socket);
+        program
+    }
+}
+
+impl<A: FromStr> Program<A> {
+    fn listening(example: &str, command: Command) -> Self {
+        let mut running = Running::start(command);
+        let line = running.line().unwrap_or_else(|| panic!("`{example}` ended: {:?}", running.complaints.recv()));
+        let addr = line.strip_prefix("listening on ").and_then(|addr| addr.parse().ok());
+        let addr = addr.unwrap_or_else(|| panic!("`{example}` says '{line}' before it listens"));
+        Self { running, addr }
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.running.child.id()
     }
 
     /// Sends it a signal, and waits until it ends. Fails when it has ended before.

@@ -266,6 +266,26 @@ fn a_full_queue_holds_up_nobody_else() {
     });
 }
 
+/// Nor when this socket's own buffer is so full that no event would say otherwise.
+#[test]
+fn a_full_queue_says_nothing_of_the_room_for_others() {
+    run(async {
+        let folder = Folder::new();
+        let (_server, path, client) = server_and_client(&folder);
+        let other = UnixDatagram::bind(folder.file("other")).unwrap();
+        client.writable().await.unwrap();
+        let half = SockRef::from(&client).send_buffer_size().unwrap() / 2;
+        for _ in 0..5 {
+            client.try_send_to(&vec![0; half / 5], folder.file("other")).unwrap();
+        }
+        fill(&path);
+        assert_eq!(client.try_send_to(b"x", &path).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(client.try_send_to(b"small", folder.file("other")).unwrap(), 5);
+        assert_eq!(client.send_to(b"small", folder.file("other")).await.unwrap(), 5);
+        assert_eq!(drain(&other).len(), 7);
+    });
+}
+
 #[test]
 fn several_senders_wait_for_one_receiver() {
     run(async {
