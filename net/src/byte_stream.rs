@@ -203,14 +203,14 @@ impl<S: ByteIo> ByteStream<S> {
         buffer: &mut Vec<u8>,
     ) -> Poll<io::Result<usize>> {
         if self.leftover.is_some() {
-            return one_charge(cx).map(|()| Ok(self.leftover.append(buffer)));
+            return one_charge(cx).map(|()| Ok(self.leftover.append(make_room(buffer), buffer)));
         }
         self.source.poll_io(cx, Reading, Some(waiter), |io| receive(io, buffer))
     }
 
     pub(crate) fn try_read_buf(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         if self.leftover.is_some() {
-            return Ok(self.leftover.append(buffer));
+            return Ok(self.leftover.append(make_room(buffer), buffer));
         }
         self.source.try_io(Interest::READABLE, |io| receive(io, buffer))
     }
@@ -221,15 +221,21 @@ fn receive(io: &impl Io, buffer: &mut Vec<u8>) -> io::Result<Left<usize>> {
     use rustix::buffer::spare_capacity;
     use rustix::net::{RecvFlags, recv};
 
-    /// What a full vector grows by at least.
+    let room = make_room(buffer);
+    let (count, _) = recv(io, spare_capacity(buffer), RecvFlags::empty())?;
+    Ok(left(count, room))
+}
+
+/// The spare capacity of a vector; a full one grows.
+#[cfg(feature = "rustix")]
+fn make_room(buffer: &mut Vec<u8>) -> usize {
+    /// What it grows by at least.
     const ROOM: usize = 64;
 
     if buffer.len() == buffer.capacity() {
         buffer.reserve(ROOM);
     }
-    let room = buffer.capacity() - buffer.len();
-    let (count, _) = recv(io, spare_capacity(buffer), RecvFlags::empty())?;
-    Ok(left(count, room))
+    buffer.capacity() - buffer.len()
 }
 
 /// A transfer of `count` bytes where `room` was offered. Zero is the end, or an empty buffer: neither says anything

@@ -98,12 +98,16 @@ impl Leftover {
         count
     }
 
-    /// Moves all there is behind the bytes of a vector.
+    /// Moves what there is behind the bytes of a vector, as far as `room` reaches.
     #[cfg(feature = "rustix")]
-    pub(crate) fn append(&self, buffer: &mut Vec<u8>) -> usize {
-        let Some(rest) = self.take() else { return 0 };
-        buffer.extend_from_slice(rest.bytes());
-        rest.bytes().len()
+    pub(crate) fn append(&self, room: usize, buffer: &mut Vec<u8>) -> usize {
+        let Some(mut rest) = self.take() else { return 0 };
+        let count = rest.bytes().len().min(room);
+        buffer.extend_from_slice(&rest.bytes()[..count]);
+        rest.consume(count);
+        rest.needs_more = false;
+        self.put(rest);
+        count
     }
 
     /// Copies without consuming.

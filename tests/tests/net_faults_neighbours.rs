@@ -135,6 +135,23 @@ fn who_reads_while_bytes_are_lent_leaves_them_in_order() {
     });
 }
 
+#[test]
+fn left_over_bytes_go_into_spare_capacity_and_no_further() {
+    run(async {
+        let (stream, mut peer) = with_peer().await;
+        peer.write_all(&[7; 100]).unwrap();
+        arrived_bytes(&stream, 100);
+        stream.read_with(|bytes| (1, assert_eq!(bytes.len(), 100))).await.unwrap();
+        let mut buffer = Vec::with_capacity(16);
+        assert_eq!(stream.read_buf(&mut buffer).await.unwrap(), buffer.capacity());
+        let before = buffer.len();
+        let count = stream.try_read_buf(&mut buffer).unwrap();
+        assert!(count > 0 && before + count == buffer.len(), "a full one grows");
+        finish(&peer);
+        assert_eq!(rest_of(&stream).await.len(), 99 - buffer.len());
+    });
+}
+
 /// A pause that began in a runtime is none where nothing can wait.
 #[test]
 fn a_listener_in_a_pause_is_polled_where_no_runtime_runs() {
