@@ -122,7 +122,8 @@ impl Case {
 /// A thread that lives as long as the case.
 struct Home {
     stop: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
+    /// Gives how often the budget of a poll was used up.
+    thread: JoinHandle<u64>,
 }
 
 fn home(random: &mut Random) -> (Home, Handle) {
@@ -140,6 +141,7 @@ fn home(random: &mut Random) -> (Home, Handle) {
         ready.send(runtime.handle()).expect("somebody waits");
         // An error is the end as well.
         let _ = runtime.block_on(stopped);
+        runtime.metrics().forced_yields
     });
     (Home { stop, thread }, is_ready.recv().expect("the thread starts"))
 }
@@ -185,7 +187,8 @@ pub fn case(seed: u64) -> Result<Stats, String> {
     for home in [first, second] {
         // It waits for this and for nothing else.
         let _ = home.stop.send(());
-        home.thread.join().map_err(|_| "a runtime panicked".to_owned())?;
+        let forced_yields = home.thread.join().map_err(|_| "a runtime panicked".to_owned())?;
+        case.counters.happened_often(Happening::UsedTheBudgetUp, forced_yields);
     }
     // A thread may start others.
     let another = || case.threads.lock().unwrap_or_else(PoisonError::into_inner).pop();

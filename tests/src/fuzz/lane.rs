@@ -41,7 +41,7 @@ pub(super) struct Lane {
     /// It takes little at once and pauses often, so that who writes has to wait.
     is_slow: bool,
     /// It does without a pause as many small things as the budget of a poll allows, and more.
-    is_greedy: bool,
+    pub(super) is_greedy: bool,
     steps: usize,
     until_move: usize,
     number: usize,

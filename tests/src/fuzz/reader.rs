@@ -23,9 +23,11 @@ impl Lane {
             1 => Operation::Readable,
             2 | 3 => Operation::TryRead(total),
             4 => Operation::TryReadVectored(self.pieces(total)),
-            5 => Operation::ReadBuf(total),
-            6 | 7 => Operation::ReadWith(match self.random.below(6) {
+            // Of what was left it takes everything.
+            5 if !self.is_greedy => Operation::ReadBuf(total),
+            5..8 => Operation::ReadWith(match self.random.below(6) {
                 _ if self.hurries() => Consume::All,
+                _ if self.is_greedy => Consume::Some(total),
                 0 => Consume::Nothing,
                 1..4 => Consume::Some(1 + total),
                 _ => Consume::All,

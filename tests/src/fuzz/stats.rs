@@ -67,6 +67,7 @@ names! {
         CarriedOn,
         TakenOver,
         Paused,
+        UsedTheBudgetUp,
         Settled,
         WrotePart,
         KeptAll,
@@ -118,7 +119,11 @@ impl Counters {
     }
 
     pub(super) fn happened(&self, what: Happening) {
-        self.happenings[what as usize].fetch_add(1, Ordering::Relaxed);
+        self.happened_often(what, 1);
+    }
+
+    pub(super) fn happened_often(&self, what: Happening, times: u64) {
+        self.happenings[what as usize].fetch_add(times, Ordering::Relaxed);
     }
 
     pub(super) fn received(&self, bytes: usize) {

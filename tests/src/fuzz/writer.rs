@@ -59,7 +59,7 @@ impl Lane {
                 return Ok(Exit::Move(place));
             }
             self.pause().await;
-            if !self.hurries() && self.one_in(6) {
+            if !self.hurries() && !self.is_greedy && self.one_in(6) {
                 let settled = async {
                     flow.settled().await;
                     Ok(None)
