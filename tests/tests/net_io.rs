@@ -13,14 +13,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join;
-use futures::io::{AsyncRead, AsyncWrite, BufWriter};
+use futures::io::{AsyncRead, AsyncWrite, BufWriter, Cursor};
 use futures::{AsyncReadExt, AsyncWriteExt, SinkExt, StreamExt, poll};
 use pollywog_net::codec::{Framed, FramedRead, LengthCodec, LinesCodec};
 use pollywog_net::io::copy_bidirectional;
 use pollywog_net::task::yield_now;
 use pollywog_net::{JoinHandle, TcpStream, fs, spawn, spawn_blocking, time};
 use pollywog_tests::memory::{Counting, live};
-use pollywog_tests::net::{Random, fill, finish, pair, reset, run, with_peer};
+use pollywog_tests::net::{Random, finish, pair, reset, run, with_peer};
 use socket2::SockRef;
 
 #[global_allocator]
@@ -126,11 +126,17 @@ fn an_error_of_one_side_ends_both_directions() {
     });
 }
 
-/// A stream in memory: what it gives is up to a closure, and it takes as much as it is told to.
+/// A stream in memory: what it gives is up to a closure, and it takes as much as there is room for.
 struct Scripted<F> {
     gives: F,
-    takes: Rc<Cell<u64>>,
-    at_most: usize,
+    taken: Rc<Cell<usize>>,
+    room: Rc<Cell<usize>>,
+}
+
+impl<F> Scripted<F> {
+    fn new(gives: F) -> Self {
+        Self { gives, taken: Rc::default(), room: Rc::new(Cell::new(usize::MAX)) }
+    }
 }
 
 impl<F: FnMut(&mut Context<'_>) -> Poll<usize> + Unpin> AsyncRead for Scripted<F> {
@@ -141,8 +147,12 @@ impl<F: FnMut(&mut Context<'_>) -> Poll<usize> + Unpin> AsyncRead for Scripted<F
 
 impl<F: Unpin> AsyncWrite for Scripted<F> {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        let count = buffer.len().min(self.at_most);
-        self.takes.set(self.takes.get() + count as u64);
+        let count = buffer.len().min(self.room.get());
+        if count == 0 {
+            return Poll::Pending;
+        }
+        self.room.set(self.room.get() - count);
+        self.taken.set(self.taken.get() + count);
         Poll::Ready(Ok(count))
     }
 
@@ -160,7 +170,8 @@ fn a_writer_that_takes_nothing_is_an_error() {
     run(async {
         let (mut before, mut peer) = with_peer().await;
         peer.write_all(b"x").unwrap();
-        let mut behind = Scripted { gives: |_: &mut Context<'_>| Poll::Pending, takes: Rc::default(), at_most: 0 };
+        let mut full: [u8; 0] = [];
+        let mut behind = Cursor::new(&mut full[..]);
         let error = copy_bidirectional(&mut before, &mut behind).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WriteZero);
     });
@@ -174,7 +185,7 @@ fn a_direction_that_never_waits_leaves_the_other_its_turn() {
             let got = Rc::new(Cell::new(0));
             let stop = got.clone();
             let endless = move |_: &mut Context<'_>| Poll::Ready(if stop.get() == 0 { 1000 } else { 0 });
-            let mut endless = Scripted { gives: endless, takes: got.clone(), at_most: usize::MAX };
+            let mut endless = Scripted { taken: got.clone(), ..Scripted::new(endless) };
             let mut script = VecDeque::from([1, 0]);
             // It gives its byte once the budget has been used up: the first poll finds nothing.
             let mut polls = 0;
@@ -186,7 +197,7 @@ fn a_direction_that_never_waits_leaves_the_other_its_turn() {
                 }
                 Poll::Ready(script.pop_front().unwrap_or(0))
             };
-            let mut short = Scripted { gives: short, takes: Rc::default(), at_most: usize::MAX };
+            let mut short = Scripted::new(short);
             match is_first {
                 true => copy_bidirectional(&mut endless, &mut short).await.unwrap(),
                 false => copy_bidirectional(&mut short, &mut endless).await.unwrap(),
@@ -203,7 +214,7 @@ fn streams_that_never_wait_let_other_tasks_in() {
         let sides = [(); 2].map(|()| {
             let done = done.clone();
             let gives = move |_: &mut Context<'_>| Poll::Ready(if done.get() { 0 } else { 1000 });
-            Scripted { gives, takes: Rc::default(), at_most: usize::MAX }
+            Scripted::new(gives)
         });
         let [mut a, mut b] = sides;
         let copying = spawn(async move { copy_bidirectional(&mut a, &mut b).await });
@@ -215,35 +226,28 @@ fn streams_that_never_wait_let_other_tasks_in() {
 }
 
 #[test]
-fn a_pair_that_waits_holds_no_buffer() {
+fn a_pair_holds_what_the_receiver_does_not_take_and_nothing_else() {
     run(async {
-        let (mut client, mut server, _first) = joined().await;
-        client.write_all(b"x").await.unwrap();
-        server.read_exact(&mut [0]).await.unwrap();
+        let offer = Rc::new(Cell::new(0));
+        let offered = offer.clone();
+        let gives = move |_: &mut Context<'_>| match offered.take() {
+            0 => Poll::Pending,
+            count => Poll::Ready(count),
+        };
+        let mut giver = Scripted::new(gives);
+        let mut taker = Scripted::new(|_: &mut Context<'_>| Poll::Pending);
+        let (room, taken) = (taker.room.clone(), taker.taken.clone());
+        let mut copying = Box::pin(copy_bidirectional(&mut giver, &mut taker));
+        assert!(poll!(&mut copying).is_pending());
+        let waiting = live();
 
-        let before = live();
-        let (mut client, mut server, _second) = joined().await;
-        // Nobody reads behind, until everything on the way is full.
-        let mut sent = fill(&client);
-        loop {
-            for _ in 0..10 {
-                yield_now().await;
-            }
-            match fill(&client) {
-                0 => break,
-                more => sent += more,
-            }
-        }
-        assert!(live() - before > 1024, "some of it is held");
-        let mut left = sent;
-        let mut buffer = [0; 4096];
-        while left > 0 {
-            left -= server.read(&mut buffer).await.unwrap();
-        }
-        client.write_all(b"x").await.unwrap();
-        server.read_exact(&mut [0]).await.unwrap();
-        let held = live() - before;
-        assert!(held < 4096, "it holds {held} bytes");
+        room.set(100);
+        offer.set(60_000);
+        assert!(poll!(&mut copying).is_pending());
+        assert_eq!((taken.get(), live() - waiting), (100, 59_900));
+        room.set(usize::MAX);
+        assert!(poll!(&mut copying).is_pending());
+        assert_eq!((taken.get(), live() - waiting), (60_000, 0));
     });
 }
 
