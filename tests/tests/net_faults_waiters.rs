@@ -197,6 +197,7 @@ fn one_saturating_sender_and_many_quiet_peers() {
         let sender = std::thread::spawn(move || while peer.write_all(&[0; 1 << 16]).is_ok() {});
         // More than one poll may read stands in the queue, whoever has the processors.
         arrived_bytes(&queue, 4 * BYTES_A_POLL);
+        drop(queue);
         let (sum, most) = (sunk.clone(), largest.clone());
         let mut sink = Box::pin(sink);
         let sink = spawn(poll_fn(move |cx| {
