@@ -5,6 +5,7 @@ pub mod executor;
 pub mod folder;
 pub mod fuzz;
 pub mod limits;
+pub mod log;
 pub mod memory;
 pub mod namespace;
 pub mod net;

@@ -288,6 +288,7 @@ pub fn run_injected(injection: &str, test: &str, argument: &str) {
 /// Gives the warnings of `pollywog-net` on this thread, as text, until the guard is dropped.
 pub fn warnings() -> (UnboundedReceiver<String>, tracing::subscriber::DefaultGuard) {
     let (sender, receiver) = unbounded();
+    crate::log::ask_each_time();
     (receiver, tracing::subscriber::set_default(Warnings(sender)))
 }
 

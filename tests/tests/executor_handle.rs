@@ -59,6 +59,7 @@ impl Reports {
     /// Runs `f` with this log, on this thread.
     fn during<R>(&self, f: impl FnOnce() -> R) -> R {
         silence_expected_panics();
+        pollywog_tests::log::ask_each_time();
         dispatcher::with_default(&Dispatch::new(self.clone()), f)
     }
 

@@ -53,6 +53,7 @@ impl Visit for ErrorOf<'_> {
 fn reported(test: impl FnOnce()) -> Vec<String> {
     silence_expected_panics();
     let reports = Arc::new(Mutex::new(Vec::new()));
+    pollywog_tests::log::ask_each_time();
     tracing::subscriber::with_default(Reports(reports.clone()), test);
     std::mem::take(&mut *reports.lock().unwrap())
 }
