@@ -17,7 +17,15 @@ use pollywog_tests::fuzz::{Stats, case};
 use pollywog_tests::net::descriptors;
 
 /// Cases that failed once, if only under a mutation. They run first.
-const ONCE_FAILED: &[u64] = &[];
+const ONCE_FAILED: &[u64] = &[
+    12366633928188144254,
+    7574692704667187913,
+    9232642701461402969,
+    2616375315966716394,
+    17782615791957559496,
+    3218390380532187334,
+    16525962397962427632,
+];
 
 /// A case waits for others and for timers more than it computes.
 const WORKERS: usize = 16;
