@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::hint;
-use std::io::{ErrorKind, IoSlice, IoSliceMut, Write};
+use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -17,7 +17,9 @@ use futures::{AsyncReadExt, AsyncWriteExt, FutureExt, poll};
 use pollywog_net::time::timeout;
 use pollywog_net::{Runtime, TcpListener, TcpStream, spawn};
 use pollywog_tests::net::with_peer;
-use pollywog_tests::net::{Watchdog, alone, arrived_bytes, counted, fill, inside, read, run, run_injected, turns};
+use pollywog_tests::net::{
+    LIMIT, Watchdog, alone, arrived_bytes, counted, fill, inside, read, run, run_injected, turns,
+};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -247,8 +249,9 @@ fn reading_is_taken_over_while_writing_is_registered() {
     });
     Runtime::new().unwrap().block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut room = vec![0; 1 << 17];
         for round in 0..5_000 {
-            let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let mut peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let stream = Arc::new(listener.accept().await.unwrap().0);
             socket2::SockRef::from(&*stream).set_send_buffer_size(4096).unwrap();
             assert!(poll!(pin!(stream.peek(&mut [0; 1]))).is_pending());
@@ -261,9 +264,17 @@ fn reading_is_taken_over_while_writing_is_registered() {
                 hint::spin_loop();
             }
             let mut writer = &*stream;
-            let written = poll!(writer.write(&[1]));
+            let mut writing = pin!(writer.write(&[1]));
+            let written = poll!(writing.as_mut());
             assert!(!matches!(written, Poll::Ready(Err(_))), "{written:?}");
             assert_eq!(answers.recv().unwrap(), None);
+            if written.is_pending() {
+                // Now there is room, and the writer hears of it.
+                peer.set_nonblocking(true).unwrap();
+                while peer.read(&mut room).is_ok() {}
+                let written = timeout(LIMIT, writing).await;
+                assert_eq!(written.expect("it hears of the room").unwrap(), 1, "round {round}");
+            }
         }
     });
     drop(send);
