@@ -9,11 +9,9 @@ use std::sync::Arc;
 use pollywog_executor::spawn;
 
 use super::Accepted;
+use crate::tcp::BACKLOG;
 use crate::trace;
 use crate::{TcpListener, TcpSocket, TcpStream};
-
-/// As that of [`TcpListener::bind`].
-const BACKLOG: u32 = 65_535;
 
 /// `count` listeners on `addr`, and the address with its port.
 pub(super) fn listeners(addr: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
@@ -30,10 +28,7 @@ pub(super) fn listeners(addr: SocketAddr, count: usize) -> io::Result<(SocketAdd
 }
 
 fn bound(addr: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = match addr {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
+    let socket = TcpSocket::for_addr(addr)?;
     socket.set_reuseaddr(true)?;
     share_port(&socket)?;
     socket.bind(addr)?;

@@ -19,7 +19,7 @@ use crate::waiter::Waiter;
 
 /// How many connections the kernel keeps until they are accepted; it takes the smaller of this and its own limit
 /// (`net.core.somaxconn`, 4,096 on Linux).
-const BACKLOG: u32 = 65_535;
+pub(crate) const BACKLOG: u32 = 65_535;
 
 /// A TCP socket that accepts connections.
 ///

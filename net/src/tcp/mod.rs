@@ -6,6 +6,7 @@ mod listener;
 mod socket;
 mod stream;
 
+pub(crate) use self::listener::BACKLOG;
 pub use self::listener::{Incoming, TcpListener};
 pub use self::socket::TcpSocket;
 pub use self::stream::TcpStream;

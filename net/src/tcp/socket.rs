@@ -65,7 +65,7 @@ impl TcpSocket {
         Self::new(Domain::IPV6)
     }
 
-    pub(super) fn for_addr(addr: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn for_addr(addr: SocketAddr) -> io::Result<Self> {
         Self::new(Domain::for_address(addr))
     }
 
