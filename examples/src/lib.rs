@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `program.rs` | [`main`]: command line, runtime, exit status; what is said on the terminal |
-//! | `serve.rs` | [`listen`], [`prepare`] and [`until_interrupted`] |
+//! | `serve.rs` | [`listen`], [`prepare`], [`interrupted`] and [`until_interrupted`] |
 //! | `limits.rs` | [`allow_descriptors`], [`need_descriptors`] |
 //! | `trace.rs` | [`show_everything`]: what `tracing` tells, for people |
 
@@ -16,5 +16,5 @@ mod trace;
 
 pub use self::limits::{allow_descriptors, need_descriptors};
 pub use self::program::{address, explain, main, say, warn};
-pub use self::serve::{listen, prepare, until_interrupted};
+pub use self::serve::{interrupted, listen, prepare, until_interrupted};
 pub use self::trace::show_everything;

@@ -43,18 +43,29 @@ pub fn prepare() {
     }
 }
 
-/// Runs `server`, which does not end by itself, until Ctrl-C (SIGINT, and SIGTERM too). A second one kills the process.
+/// Runs `server`, which does not end by itself, until it is [`interrupted`].
 ///
 /// # Errors
 ///
 /// That of the server.
 pub async fn until_interrupted(server: impl Future<Output = io::Result<()>>) -> io::Result<()> {
-    a_second_one_kills()?;
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    match select(pin!(server), select(pin!(interrupt.recv()), pin!(terminate.recv()))).await {
+    match select(pin!(server), pin!(interrupted()?)).await {
         Either::Left((result, _)) => result,
         Either::Right(_) => Ok(()),
     }
+}
+
+/// Ready at Ctrl-C (SIGINT, and SIGTERM too), from this call on. A second one kills the process.
+///
+/// # Errors
+///
+/// When the system refuses a signal handler or its sockets.
+pub fn interrupted() -> io::Result<impl Future<Output = ()>> {
+    a_second_one_kills()?;
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        select(pin!(interrupt.recv()), pin!(terminate.recv())).await;
+    })
 }
 
 /// Also where the loop no longer turns: the handler itself does it.

@@ -148,6 +148,35 @@ pub(crate) fn poll_accept<S: Io, T>(
     }
 }
 
+/// What taking a connection off a queue at once came to.
+#[derive(Debug)]
+pub enum Attempt<T> {
+    /// A connection.
+    Accepted(T),
+    /// The queue is empty.
+    Empty,
+    /// A connection broke: the next may be fine.
+    Skipped,
+    /// Something is lacking that only time or others bring.
+    Lacking(io::Error),
+    /// The listener is broken.
+    Broken(io::Error),
+}
+
+/// Takes the next connection off the queue of `source`, where one is there, whatever is known of its readiness.
+pub(crate) fn try_accept<S: Io, T>(source: &Source<S>, accept: impl Fn(&S) -> io::Result<T>) -> Attempt<T> {
+    match accept(source.io()) {
+        Ok(connection) => Attempt::Accepted(connection),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Attempt::Empty,
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Attempt::Skipped,
+        Err(error) => match Trouble::of(&error) {
+            Trouble::Connection => Attempt::Skipped,
+            Trouble::Resources => Attempt::Lacking(error),
+            Trouble::Listener => Attempt::Broken(error),
+        },
+    }
+}
+
 /// The pauses of who accepts through a `poll_*` method, which remembers nothing itself.
 #[derive(Debug, Default)]
 pub(crate) struct PolledBackoff(Mutex<Backoff>);

@@ -48,6 +48,7 @@
 //! | `async_fd/fd.rs`, `async_fd/guard.rs`, `async_fd/io.rs` | any other descriptor; its readiness; reading and writing it |
 //! | `unix/` | Unix sockets: streams, datagrams, their files, and the descriptors that are passed over them |
 //! | `per_core.rs` | one runtime per core, on one port: [`per_core`] |
+//! | `server.rs`, `server/` | a [`server`] that survives: limits, timeouts, a graceful end |
 //! | `addr.rs`, `signal.rs` | names and addresses; signals |
 //! | `io/` | [`io::copy_bidirectional`]; the reactor's buffer for others |
 //! | `tokio_io.rs` | tokio's `AsyncRead` and `AsyncWrite` (feature `tokio-io`) |
@@ -90,6 +91,7 @@ mod reactor;
 mod readiness;
 mod registration;
 mod runtime;
+pub mod server;
 pub mod signal;
 mod source;
 mod sources;

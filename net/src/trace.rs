@@ -2,6 +2,7 @@
 //!
 //! Cold events are always there. Readiness is behind the feature `trace`; without it its function is empty.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -29,6 +30,39 @@ pub(crate) fn signal_unheard(kind: SignalKind, error: &io::Error) {
 #[cold]
 pub(crate) fn accept_ended(error: &io::Error) {
     tracing::error!(target: "pollywog::net", %error, "a listener is broken: this core accepts no more from it");
+}
+
+/// The span of a connection of a server, in which its handler is polled.
+pub(crate) fn connection(peer: &dyn fmt::Debug) -> tracing::Span {
+    tracing::info_span!(target: "pollywog::server", "connection", ?peer)
+}
+
+/// A handler gave an error, which ends its connection and nothing else.
+#[cold]
+pub(crate) fn connection_failed(error: &io::Error) {
+    tracing::debug!(target: "pollywog::server", %error, "the connection ends with an error");
+}
+
+/// A connection was idle, or there at all, for too long.
+#[cold]
+pub(crate) fn connection_timed_out(timeout: &str) {
+    tracing::debug!(target: "pollywog::server", timeout, "the connection ends, it took too long");
+}
+
+/// A server was told to stop, or has to.
+#[cold]
+pub(crate) fn drain_started(active: usize) {
+    tracing::info!(target: "pollywog::server", active, "the server shuts down");
+}
+
+/// A server has stopped.
+#[cold]
+pub(crate) fn drain_ended(aborted: usize) {
+    if aborted == 0 {
+        tracing::info!(target: "pollywog::server", "the server has shut down");
+    } else {
+        tracing::warn!(target: "pollywog::server", aborted, "the server has shut down, with connections that took too long");
+    }
 }
 
 /// What one turn of the reactor reported.

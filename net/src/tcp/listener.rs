@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use futures::Stream;
 
 use super::{TcpSocket, TcpStream};
-use crate::accept::{Backoff, PolledBackoff, poll_accept};
+use crate::accept::{Attempt, Backoff, PolledBackoff, poll_accept, try_accept};
 use crate::addr::{ToSocketAddrs, resolve};
 use crate::source::Source;
 use crate::sources::Direction;
@@ -137,6 +137,11 @@ impl TcpListener {
     /// ```
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         self.polled.with(|backoff| self.poll_accept_with(cx, None, backoff))
+    }
+
+    /// Without waiting.
+    pub(crate) fn try_accept(&self) -> Attempt<(TcpStream, SocketAddr)> {
+        try_accept(&self.source, |io| io.accept().map(|(stream, peer)| (TcpStream::new(stream), peer)))
     }
 
     fn poll_accept_with(

@@ -12,7 +12,7 @@ use futures::Stream;
 
 use super::file::{self, SocketFile};
 use super::{SocketAddr, UnixStream, addr};
-use crate::accept::{Backoff, PolledBackoff, poll_accept};
+use crate::accept::{Attempt, Backoff, PolledBackoff, poll_accept, try_accept};
 use crate::source::Source;
 use crate::sources::Direction;
 use crate::waiter::Waiter;
@@ -151,6 +151,11 @@ impl UnixListener {
     /// ```
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
         self.polled.with(|backoff| self.poll_accept_with(cx, None, backoff))
+    }
+
+    /// Without waiting.
+    pub(crate) fn try_accept(&self) -> Attempt<(UnixStream, SocketAddr)> {
+        try_accept(&self.source, |io| io.accept().map(|(stream, peer)| (UnixStream::new(stream), peer)))
     }
 
     fn poll_accept_with(

@@ -1,0 +1,377 @@
+//! A server that survives: what the Internet does to it, and its own end.
+//!
+//! [`Server`] accepts, and spawns a handler for each [`Connection`]. It keeps to a limit of connections, ends those that
+//! take too long, counts what happens, and shuts down so that nobody loses a request.
+//!
+//! # How it ends
+//!
+//! When the future that was given to [`Server::serve_until`] is ready:
+//!
+//! 1. what stands in the accept queue is accepted, until that is empty: a listener that is closed before resets it;
+//! 2. the listener is closed;
+//! 3. the [token](Connection::shutdown_token) of every connection is cancelled;
+//! 4. handlers have until the [deadline](Server::drain_timeout);
+//! 5. those that still run are dropped where they wait, and [reported](Drained).
+//!
+//! Where the [limit](Server::max_connections) is reached in the first step, those that run are told at once, so that they
+//! make room.
+
+mod attend;
+mod connection;
+mod crowd;
+mod drain;
+mod listener;
+mod status;
+
+use std::fmt;
+use std::future::{Future, pending, poll_fn};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use pollywog_executor::cancel::CancelToken;
+use pollywog_executor::task;
+
+use self::attend::{Attend, Limits};
+use self::connection::Activity;
+pub use self::connection::{Accepted, Connection};
+use self::crowd::Crowd;
+pub use self::crowd::Left;
+pub use self::drain::Drained;
+pub use self::listener::Listener;
+pub use self::status::Status;
+use crate::TcpListener;
+use crate::addr::ToSocketAddrs;
+use crate::trace;
+
+/// The address of the other end of what `L` accepts.
+pub type Addr<L> = <<L as Listener>::Stream as Accepted>::Addr;
+
+type Admit<L> = Box<dyn FnMut(&<L as Listener>::Stream, &Addr<L>) -> bool>;
+
+/// How long a shutdown waits, unless told otherwise.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Accepts connections, and runs a handler for each.
+///
+/// Trouble in accepting that passes is no error, and does not spin: see [`TcpListener::accept`].
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::{io, time::Duration};
+/// use futures::{AsyncReadExt, AsyncWriteExt};
+/// use pollywog_net::{server::{Connection, Server}, signal};
+///
+/// async fn echo(mut connection: Connection) -> io::Result<()> {
+///     let mut buffer = [0; 4096];
+///     loop {
+///         match connection.read(&mut buffer).await? {
+///             0 => return Ok(()),
+///             count => connection.write_all(&buffer[..count]).await?,
+///         }
+///     }
+/// }
+///
+/// fn main() -> io::Result<()> {
+///     pollywog_net::run(async {
+///         let server = Server::bind("127.0.0.1:7007").await?;
+///         let server = server.max_connections(10_000).idle_timeout(Duration::from_secs(60));
+///         let drained = server.serve_until(signal::ctrl_c(), echo).await?;
+///         for left in drained.left() {
+///             eprintln!("{} was cut off after {:?}", left.peer, left.age);
+///         }
+///         Ok(())
+///     })?
+/// }
+/// ```
+#[must_use = "a server does nothing until `serve`"]
+pub struct Server<L: Listener = TcpListener> {
+    listener: L,
+    max_connections: usize,
+    limits: Limits,
+    drain_timeout: Duration,
+    admit: Option<Admit<L>>,
+    status: Status,
+}
+
+impl Server {
+    /// Listens on `addr`, as [`TcpListener::bind`].
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpListener::bind`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`TcpListener::bind`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Server`].
+    pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        Ok(Self::new(TcpListener::bind(addr).await?))
+    }
+}
+
+impl<L: Listener> Server<L> {
+    /// A server on a listener that is there: of another address family, with options of its own, or inherited.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # pollywog_net::run(async {
+    /// use futures::AsyncReadExt;
+    /// use pollywog_net::{UnixListener, UnixStream, server::{Connection, Server}, spawn};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("pollywog-server-{}", std::process::id()));
+    /// let server = Server::new(UnixListener::bind(&path)?);
+    /// spawn(server.serve(async |connection: Connection<UnixStream>| connection.try_write(b"hello").map(drop)));
+    /// let mut greeting = String::new();
+    /// UnixStream::connect(&path).await?.read_to_string(&mut greeting).await?;
+    /// assert_eq!(greeting, "hello");
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn new(listener: L) -> Self {
+        Self {
+            listener,
+            max_connections: usize::MAX,
+            limits: Limits::default(),
+            drain_timeout: DRAIN_TIMEOUT,
+            admit: None,
+            status: Status(Arc::default()),
+        }
+    }
+
+    /// What it listens on: for its address, say.
+    pub fn listener(&self) -> &L {
+        &self.listener
+    }
+
+    /// How many connections it serves at once (no limit but that of the descriptors). With so many it stops accepting:
+    /// further ones wait in the kernel's queue until others have ended.
+    ///
+    /// # Examples
+    ///
+    /// See [`Server`].
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.max_connections = count;
+        self
+    }
+
+    /// Ends a connection on which nothing was read or written for so long (never). It is exact: the time runs from the
+    /// last poll of the handler in which a byte moved. A peer that sends nothing, or takes nothing of what it asked for,
+    /// is idle, and so is a handler that waits for something else meanwhile.
+    ///
+    /// # Examples
+    ///
+    /// See [`Server`].
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.idle = Some(timeout);
+        self
+    }
+
+    /// Ends a connection after so long, whatever it does (never). It is what stops a peer that sends a byte now and then.
+    ///
+    /// # Examples
+    ///
+    /// See [`Server`].
+    pub fn connection_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.total = Some(timeout);
+        self
+    }
+
+    /// How long a shutdown waits for the handlers (30 seconds). With [`Duration::ZERO`] it waits for nobody.
+    ///
+    /// # Examples
+    ///
+    /// See [`Drained`].
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// Asks `admit` about each connection before it is served: where it says `false`, the connection is closed at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # pollywog_net::run(async {
+    /// use futures::AsyncReadExt;
+    /// use pollywog_net::{TcpStream, server::{Connection, Server}, spawn};
+    ///
+    /// let server = Server::bind("127.0.0.1:0").await?.admit(|_stream, peer| !peer.ip().is_loopback());
+    /// let (status, addr) = (server.status(), server.listener().local_addr()?);
+    /// spawn(server.serve(async |_: Connection| Ok(())));
+    /// assert_eq!(TcpStream::connect(addr).await?.read(&mut [0]).await?, 0);
+    /// assert_eq!((status.rejected(), status.accepted()), (1, 0));
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn admit(mut self, admit: impl FnMut(&L::Stream, &Addr<L>) -> bool + 'static) -> Self {
+        self.admit = Some(Box::new(admit));
+        self
+    }
+
+    /// What the server says of itself, while it runs and after.
+    ///
+    /// # Examples
+    ///
+    /// See [`Status`].
+    pub fn status(&self) -> Status {
+        self.status.clone()
+    }
+
+    /// As [`serve_until`](Self::serve_until), without an end.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve_until`](Self::serve_until).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`serve_until`](Self::serve_until).
+    ///
+    /// # Examples
+    ///
+    /// See [`Connection`].
+    pub async fn serve<H, F>(self, handler: H) -> io::Result<()>
+    where
+        H: FnMut(Connection<L::Stream>) -> F,
+        F: Future<Output = io::Result<()>> + 'static,
+    {
+        self.serve_until(pending::<()>(), handler).await.map(drop)
+    }
+
+    /// Runs `handler` for each connection, until `shutdown` is ready; then it shuts down [as described](self#how-it-ends).
+    ///
+    /// The handler's future is a task of its own, named after the peer, and is polled in a `tracing` span `connection`.
+    /// Its error ends the connection, and is counted, and told at the level `DEBUG`; a panic ends the connection, and is
+    /// counted, and reported as that of any task.
+    ///
+    /// # Errors
+    ///
+    /// When [`max_connections`](Self::max_connections) is zero; when the listener is broken. In the second case the
+    /// connections are drained all the same before it returns.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the listener, and aborts the handlers.
+    ///
+    /// # Examples
+    ///
+    /// See [`Server`] and [`Drained`].
+    pub async fn serve_until<H, F>(self, shutdown: impl Future, mut handler: H) -> io::Result<Drained<Addr<L>>>
+    where
+        H: FnMut(Connection<L::Stream>) -> F,
+        F: Future<Output = io::Result<()>> + 'static,
+    {
+        if self.max_connections == 0 {
+            let text = "a server with max_connections(0) serves nobody: allow it one at least";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let mut running = Running {
+            crowd: Crowd::new(self.status.0.clone()),
+            shutdown: CancelToken::new(),
+            max_connections: self.max_connections,
+            limits: self.limits,
+            admit: self.admit,
+            numbers: 0,
+        };
+        let mut shutdown = pin!(shutdown);
+        let stopped = poll_fn(|cx| match shutdown.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(Ok(())),
+            Poll::Pending => running.poll_serve(cx, &self.listener, &mut handler).map(Err),
+        });
+        let stopped = stopped.await;
+        let drained = running.drain(self.listener, stopped.is_ok(), self.drain_timeout, &mut handler).await;
+        stopped.map(|()| drained)
+    }
+}
+
+impl<L: Listener> fmt::Debug for Server<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { listener, max_connections, limits, drain_timeout, admit: _, status } = self;
+        f.debug_struct("Server")
+            .field("listener", listener)
+            .field("max_connections", max_connections)
+            .field("limits", limits)
+            .field("drain_timeout", drain_timeout)
+            .field("status", status)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A server that serves. Dropping it aborts its connections.
+struct Running<L: Listener> {
+    crowd: Rc<Crowd<Addr<L>>>,
+    /// That of the connections which are accepted now.
+    shutdown: CancelToken,
+    max_connections: usize,
+    limits: Limits,
+    admit: Option<Admit<L>>,
+    /// How many connections were started.
+    numbers: u64,
+}
+
+impl<L: Listener> Running<L> {
+    /// Accepts; ready where the listener is broken.
+    fn poll_serve<H, F>(&mut self, cx: &mut Context<'_>, listener: &L, handler: &mut H) -> Poll<io::Error>
+    where
+        H: FnMut(Connection<L::Stream>) -> F,
+        F: Future<Output = io::Result<()>> + 'static,
+    {
+        loop {
+            if self.crowd.len() >= self.max_connections {
+                self.crowd.watch(cx.waker());
+                return Poll::Pending;
+            }
+            match ready!(listener.poll_accept(cx)) {
+                Ok((stream, peer)) => self.start(stream, peer, handler),
+                Err(error) => return Poll::Ready(error),
+            }
+        }
+    }
+
+    /// Starts the task of a connection.
+    fn start<H, F>(&mut self, stream: L::Stream, peer: Addr<L>, handler: &mut H)
+    where
+        H: FnMut(Connection<L::Stream>) -> F,
+        F: Future<Output = io::Result<()>> + 'static,
+    {
+        let counters = self.crowd.counters();
+        if let Some(admit) = &mut self.admit
+            && !admit(&stream, &peer)
+        {
+            counters.rejected.add(1);
+            return;
+        }
+        counters.accepted.add(1);
+        self.numbers += 1;
+        let activity = Rc::new(Activity::default());
+        let connection = Connection::new(stream, peer.clone(), self.shutdown.clone(), activity.clone());
+        let builder = task::Builder::new().name(format!("connection {peer:?}"));
+        let span = trace::connection(&peer);
+        // It is called here rather than in the task, which would have to keep what it is called with. Its panic is that
+        // of the task all the same.
+        let called = span.in_scope(|| catch_unwind(AssertUnwindSafe(|| handler(connection))));
+        let (crowd, number, limits) = (self.crowd.clone(), self.numbers, self.limits);
+        let task = match called {
+            Ok(future) => builder.spawn(Attend::new(future, crowd, number, limits, activity, span)),
+            Err(payload) => {
+                let future = async { resume_unwind(payload) };
+                builder.spawn(Attend::new(future, crowd, number, limits, activity, span))
+            }
+        };
+        self.crowd.enter(number, peer, task.abort_handle());
+    }
+}
+
+impl<L: Listener> Drop for Running<L> {
+    fn drop(&mut self) {
+        self.crowd.abort_all();
+    }
+}

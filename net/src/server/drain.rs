@@ -1,0 +1,138 @@
+//! How a server ends.
+
+use std::future::Future;
+use std::io;
+use std::mem;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use pollywog_executor::cancel::CancelToken;
+use pollywog_executor::task::yield_now;
+use pollywog_executor::time::{self, timeout_at};
+
+use super::crowd::Left;
+use super::listener::Listener;
+use super::{Addr, Connection, Running};
+use crate::accept::{Attempt, Backoff};
+use crate::trace;
+
+/// What a shutdown came to.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::{future::pending, time::Duration};
+/// use futures::AsyncReadExt;
+/// use pollywog_net::{TcpStream, server::{Connection, Server}, spawn};
+///
+/// async fn never_ends(connection: Connection) -> std::io::Result<()> {
+///     connection.try_write(b"hello")?;
+///     pending().await
+/// }
+///
+/// pollywog_net::run(async {
+///     let server = Server::bind("127.0.0.1:0").await?.drain_timeout(Duration::from_millis(10));
+///     let addr = server.listener().local_addr()?;
+///     let (stop, stopped) = futures::channel::oneshot::channel::<()>();
+///     let serving = spawn(server.serve_until(stopped, never_ends));
+///     let mut client = TcpStream::connect(addr).await?;
+///     client.read_exact(&mut [0; 5]).await?;
+///     drop(stop);
+///     let drained = serving.await??;
+///     assert_eq!(drained.left()[0].peer, client.local_addr()?);
+///     assert!(drained.left()[0].age >= Duration::from_millis(10));
+///     Ok(())
+/// })?
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drained<A> {
+    left: Vec<Left<A>>,
+}
+
+impl<A> Drained<A> {
+    /// Whether every handler came to its end by itself.
+    pub fn is_complete(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    /// The connections that still ran at the deadline, and were dropped: the oldest first.
+    pub fn left(&self) -> &[Left<A>] {
+        &self.left
+    }
+}
+
+impl<L: Listener> Running<L> {
+    /// Shuts down. `listener` is not asked any more where it is broken.
+    pub(super) async fn drain<H, F>(
+        mut self,
+        listener: L,
+        is_working: bool,
+        timeout: Duration,
+        handler: &mut H,
+    ) -> Drained<Addr<L>>
+    where
+        H: FnMut(Connection<L::Stream>) -> F,
+        F: Future<Output = io::Result<()>> + 'static,
+    {
+        self.crowd.counters().draining.store(true, Ordering::Relaxed);
+        trace::drain_started(self.crowd.len());
+        let deadline = end_of(timeout);
+        if is_working && !timeout.is_zero() {
+            let _ = within(deadline, self.empty_queue(&listener, handler)).await;
+            // Everybody who came last has had a turn before being told.
+            yield_now().await;
+        }
+        drop(listener);
+        self.shutdown.cancel();
+        let _ = within(deadline, self.crowd.fewer_than(1)).await;
+        let left = self.crowd.list();
+        self.crowd.counters().aborted.add(left.len() as u64);
+        self.crowd.abort_all();
+        self.crowd.fewer_than(1).await;
+        trace::drain_ended(left.len());
+        Drained { left }
+    }
+
+    /// Accepts until nobody stands in the queue.
+    async fn empty_queue<H, F>(&mut self, listener: &L, handler: &mut H)
+    where
+        H: FnMut(Connection<L::Stream>) -> F,
+        F: Future<Output = io::Result<()>> + 'static,
+    {
+        let mut backoff = Backoff::new();
+        loop {
+            if self.crowd.len() >= self.max_connections {
+                // Who runs has to make room. Who comes now is told later.
+                mem::replace(&mut self.shutdown, CancelToken::new()).cancel();
+                self.crowd.fewer_than(self.max_connections).await;
+            }
+            match listener.try_accept() {
+                Attempt::Accepted((stream, peer)) => {
+                    backoff.reset();
+                    self.start(stream, peer, handler);
+                }
+                Attempt::Skipped => {}
+                Attempt::Lacking(error) => {
+                    trace::accept_paused(&error, backoff.start());
+                    std::future::poll_fn(|cx| backoff.poll_over(cx)).await;
+                }
+                Attempt::Empty | Attempt::Broken(_) => return,
+            }
+            pollywog_executor::budget::consume_budget().await;
+        }
+    }
+}
+
+/// The moment `timeout` from now; `None` is one that no clock reaches.
+fn end_of(timeout: Duration) -> Option<Instant> {
+    time::now().checked_add(timeout)
+}
+
+async fn within<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, future).await.ok(),
+        None => Some(future.await),
+    }
+}
