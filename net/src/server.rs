@@ -351,7 +351,7 @@ impl<L: Listener> Running<L> {
         }
         counters.accepted.add(1);
         self.numbers += 1;
-        let activity = Rc::new(Activity::default());
+        let activity = Arc::new(Activity::default());
         let connection = Connection::new(stream, peer.clone(), self.shutdown.clone(), activity.clone());
         let builder = task::Builder::new().name(format!("connection {peer:?}"));
         let span = trace::connection(&peer);

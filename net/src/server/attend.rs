@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -58,7 +59,7 @@ impl<F, A: Clone> Attend<F, A> {
         crowd: Rc<Crowd<A>>,
         number: u64,
         limits: Limits,
-        activity: Rc<Activity>,
+        activity: Arc<Activity>,
         span: tracing::Span,
     ) -> Self {
         let place = Place { crowd, number, in_poll: Cell::new(false) };
@@ -94,7 +95,7 @@ impl<F: Future<Output = io::Result<()>>, A: Clone> Future for Attend<F, A> {
 
 /// The limits of one connection, and the timer for the nearer one.
 struct Watch {
-    activity: Rc<Activity>,
+    activity: Arc<Activity>,
     idle: Option<Duration>,
     /// When the last byte moved.
     active: Instant,
@@ -103,7 +104,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(limits: Limits, activity: Rc<Activity>) -> Option<Self> {
+    fn new(limits: Limits, activity: Arc<Activity>) -> Option<Self> {
         if limits.idle.is_none() && limits.total.is_none() {
             return None;
         }

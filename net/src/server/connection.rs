@@ -1,10 +1,10 @@
 //! A connection as its handler has it.
 
-use std::cell::Cell;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::pin::Pin;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use futures::io::{AsyncRead, AsyncWrite};
@@ -13,9 +13,9 @@ use pollywog_executor::cancel::CancelToken;
 use crate::{TcpStream, UnixStream};
 
 /// A stream that a [`Listener`](super::Listener) accepts: [`TcpStream`], [`UnixStream`].
-pub trait Accepted: fmt::Debug + 'static {
+pub trait Accepted: fmt::Debug + Send + Unpin + 'static {
     /// What names the other end.
-    type Addr: fmt::Debug + Clone + 'static;
+    type Addr: fmt::Debug + Clone + Send + Unpin + 'static;
 }
 
 impl Accepted for TcpStream {
@@ -26,26 +26,31 @@ impl Accepted for UnixStream {
     type Addr = crate::unix::SocketAddr;
 }
 
-/// What the server watches of a connection.
+/// What the server watches of a connection. Relaxed: it is looked at after the poll in which it was written, by the
+/// same thread in most cases.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     /// A byte was moved since the server last looked.
-    moved: Cell<bool>,
+    moved: AtomicBool,
     /// The stream was taken out: nothing is known of it any more.
-    untracked: Cell<bool>,
+    untracked: AtomicBool,
 }
 
 impl Activity {
     #[inline]
     fn note(&self, count: usize) {
         if count > 0 {
-            self.moved.set(true);
+            self.moved.store(true, Ordering::Relaxed);
         }
     }
 
     /// Whether the connection did something since the last call.
     pub(super) fn take(&self) -> bool {
-        self.moved.take() || self.untracked.get()
+        let moved = self.moved.load(Ordering::Relaxed);
+        if moved {
+            self.moved.store(false, Ordering::Relaxed);
+        }
+        moved || self.untracked.load(Ordering::Relaxed)
     }
 }
 
@@ -83,11 +88,11 @@ pub struct Connection<S: Accepted = TcpStream> {
     stream: S,
     peer: S::Addr,
     shutdown: CancelToken,
-    activity: Rc<Activity>,
+    activity: Arc<Activity>,
 }
 
 impl<S: Accepted> Connection<S> {
-    pub(super) fn new(stream: S, peer: S::Addr, shutdown: CancelToken, activity: Rc<Activity>) -> Self {
+    pub(super) fn new(stream: S, peer: S::Addr, shutdown: CancelToken, activity: Arc<Activity>) -> Self {
         Self { stream, peer, shutdown, activity }
     }
 
@@ -149,7 +154,7 @@ impl<S: Accepted> Connection<S> {
     /// The stream alone: to be handed to another core, say. The server's idle timeout does not apply to this connection
     /// any more; it ends with its handler all the same, for the server's limit and timeouts.
     pub fn into_inner(self) -> S {
-        self.activity.untracked.set(true);
+        self.activity.untracked.store(true, Ordering::Relaxed);
         self.stream
     }
 
@@ -257,8 +262,6 @@ where
 impl<S: Accepted> AsyncRead for Connection<S>
 where
     for<'a> &'a S: AsyncRead,
-    S::Addr: Unpin,
-    S: Unpin,
 {
     #[inline]
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -278,8 +281,6 @@ where
 impl<S: Accepted> AsyncWrite for Connection<S>
 where
     for<'a> &'a S: AsyncWrite,
-    S::Addr: Unpin,
-    S: Unpin,
 {
     #[inline]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {

@@ -22,7 +22,7 @@ mod sealed {
 /// A listener that a [`Server`](super::Server) can accept from: [`TcpListener`], [`UnixListener`].
 pub trait Listener: sealed::Sealed + fmt::Debug + 'static {
     /// What it accepts.
-    type Stream: Accepted + AsyncRead + AsyncWrite + Unpin;
+    type Stream: Accepted + AsyncRead + AsyncWrite;
 
     #[doc(hidden)]
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Pair<Self::Stream>>>;
