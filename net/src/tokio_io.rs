@@ -1,7 +1,7 @@
 //! tokio's I/O traits on our sockets (feature `tokio-io`).
 //!
-//! [`TcpStream`], [`UnixStream`] and their halves are `tokio::io::AsyncRead` and `tokio::io::AsyncWrite` too: nothing to
-//! wrap, nothing to import. What is generic over those traits runs here as it is, with tasks, timers and wakers of ours.
+//! [`TcpStream`], [`UnixStream`], their halves and a server's [`Connection`] are `tokio::io::AsyncRead` and
+//! `tokio::io::AsyncWrite` too: nothing to wrap, nothing to import. What is generic over those traits runs here as it is, with tasks, timers and wakers of ours.
 //!
 //! ```
 //! # fn main() -> std::io::Result<()> {
@@ -54,6 +54,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::server::{Accepted, Connection};
 use crate::split::HalfClose;
 use crate::uninit::poll_read_uninit;
 use crate::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpStream, UnixStream, WriteHalf};
@@ -125,3 +126,7 @@ bridge!(read [S] ReadHalf<'_, S>);
 bridge!(read [S] OwnedReadHalf<S>);
 bridge!(write [S] WriteHalf<'_, S>);
 bridge!(write [S: HalfClose] OwnedWriteHalf<S>);
+bridge!(read [S: Accepted] Connection<S>);
+bridge!(write [S: Accepted] Connection<S>);
+bridge!(read [S: Accepted] &Connection<S>);
+bridge!(write [S: Accepted] &Connection<S>);

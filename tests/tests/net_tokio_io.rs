@@ -9,6 +9,7 @@ use std::thread;
 
 use futures::future::join;
 use futures::poll;
+use pollywog_net::server::{Connection, Server};
 use pollywog_net::{TcpStream, spawn};
 use pollywog_tests::net::{Arrival, Random, arrived, arrived_bytes, finish, pair, reset, run, with_peer};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
@@ -66,6 +67,23 @@ fn copy_carries_every_byte_between_our_halves() {
         let bytes = random_bytes(MEGABYTES, 2);
         assert!(echoed(client, bytes.clone()).await == bytes, "something else came back");
         echo.await.unwrap();
+    });
+}
+
+#[test]
+fn copy_carries_every_byte_over_a_connection_of_a_server() {
+    run(async {
+        let server = Server::bind("127.0.0.1:0").await.unwrap();
+        let (status, addr) = (server.status(), server.listener().local_addr().unwrap());
+        spawn(server.serve(async |mut connection: Connection| {
+            let (mut reader, mut writer) = (&connection, &connection);
+            tokio::io::copy(&mut reader, &mut writer).await?;
+            connection.shutdown().await
+        }));
+        let bytes = random_bytes(MEGABYTES, 3);
+        let client = TcpStream::connect(addr).await.unwrap();
+        assert!(echoed(client, bytes.clone()).await == bytes, "something else came back");
+        assert_eq!((status.accepted(), status.errors()), (1, vec![]));
     });
 }
 
