@@ -53,6 +53,7 @@
 //! | `io/` | [`io::copy_bidirectional`]; the reactor's buffer for others |
 //! | `tokio_io.rs` | tokio's `AsyncRead` and `AsyncWrite` (feature `tokio-io`) |
 //! | `hyper.rs` | hyper's I/O traits, timer and executor (feature `hyper`) |
+//! | `http.rs`, `http/` | HTTP/1 and HTTP/2 on our connections (feature `http`) |
 //! | `uninit.rs` | both: reading into memory that is not initialised |
 //! | `codec.rs`, `fs.rs` | frames; files (features `codec`, `fs`) |
 //! | `context.rs`, `trace.rs` | which reactor turns here; `tracing` |
@@ -81,6 +82,8 @@ pub mod codec;
 mod context;
 #[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 mod interest;

@@ -195,6 +195,11 @@ impl<L: Listener> Server<L> {
         self
     }
 
+    #[cfg(feature = "http")]
+    pub(crate) fn get_drain_timeout(&self) -> Duration {
+        self.drain_timeout
+    }
+
     /// Asks `admit` about each connection before it is served: where it says `false`, the connection is closed at once.
     ///
     /// # Examples

@@ -1,0 +1,188 @@
+//! One connection from its first byte to its end.
+
+use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ::hyper::body::{Body, Incoming};
+use ::hyper::server::conn::{http1, http2};
+use ::hyper::service::Service;
+use ::hyper::{Request, Response};
+use futures::future::{Either, select};
+use futures::io::{AsyncRead, AsyncWrite};
+
+use super::Http;
+use super::answer::{Answering, Progress};
+use super::error::into_io;
+use super::stream::HttpIo;
+use crate::cancel::CancelToken;
+use crate::hyper::PollywogExecutor;
+use crate::time::{sleep, timeout};
+
+/// How long the peer may take to close, once it was told that nothing more comes.
+const LINGER: Duration = Duration::from_secs(1);
+
+impl Http {
+    /// Serves what comes over `stream`, a TLS stream for instance, until one of the two ends it, and drains when
+    /// `shutdown` is cancelled.
+    ///
+    /// [`serve_connection`](Self::serve_connection) is this for the connection of a server. A connection that is
+    /// upgraded is the service's from then on, and this returns.
+    ///
+    /// # Errors
+    ///
+    /// As [the module](self#errors) says.
+    ///
+    /// # Panics
+    ///
+    /// As the service does. Outside a runtime it panics where hyper needs a timer or a task.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection, and drops the service's futures; those of HTTP/2 are tasks, and are
+    /// dropped when they next want to answer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::convert::Infallible;
+    ///
+    /// use futures::{AsyncReadExt, AsyncWriteExt};
+    /// use hyper::{Request, Response, body::Incoming, service::service_fn};
+    /// use pollywog_net::{TcpListener, TcpStream, cancel::CancelToken, http::Http, spawn};
+    ///
+    /// pollywog_net::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let mut client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     let (stream, peer) = listener.accept().await?;
+    ///     let serving = spawn(async move {
+    ///         let service = service_fn(|request: Request<Incoming>| async move {
+    ///             Ok::<_, Infallible>(Response::new(format!("{peer} wants {}", request.uri().path())))
+    ///         });
+    ///         Http::new().serve_stream(stream, &CancelToken::new(), service).await
+    ///     });
+    ///     client.write_all(b"GET /tea HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
+    ///     let mut answer = String::new();
+    ///     client.read_to_string(&mut answer).await?;
+    ///     assert!(answer.ends_with(&format!("{} wants /tea", client.local_addr()?)));
+    ///     drop(client);
+    ///     serving.await.unwrap()
+    /// })?
+    /// # }
+    /// ```
+    pub async fn serve_stream<S, T, B>(&self, stream: S, shutdown: &CancelToken, service: T) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: Service<Request<Incoming>, Response = Response<B>>,
+        T::Future: 'static,
+        T::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: Body<Data: 'static, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+    {
+        let progress = Rc::new(Progress::default());
+        let service = Answering { service, progress: progress.clone() };
+        let io = if self.http1_only { HttpIo::http1(stream) } else { HttpIo::either(stream) };
+        let mut connection = self.http1.serve_connection(io, service).with_upgrades();
+        let result = drive(Pin::new(&mut connection), shutdown, &progress, self.keep_alive_grace).await;
+        let Some(parts) = connection.into_parts() else { return Ok(()) };
+        match result {
+            Err(error) if error.is_parse_version_h2() && !self.http1_only => {
+                let io = parts.io.again(parts.read_buf);
+                // Apart, so that a connection of HTTP/1 does not hold the memory for it.
+                Box::pin(self.serve_http2(io, shutdown, parts.service)).await
+            }
+            // A client that has asked for nothing more is not late.
+            Err(error) if error.is_timeout() && progress.has_served.get() && parts.read_buf.is_empty() => Ok(()),
+            Err(error) if !error.is_parse() => Err(into_io(error)),
+            result => {
+                linger(parts.io).await;
+                result.map_err(into_io)
+            }
+        }
+    }
+
+    async fn serve_http2<S, T, B>(
+        &self,
+        mut io: HttpIo<S>,
+        shutdown: &CancelToken,
+        service: Answering<T>,
+    ) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+        T: Service<Request<Incoming>, Response = Response<B>>,
+        T::Future: 'static,
+        T::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: Body<Data: 'static, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+    {
+        let progress = service.progress.clone();
+        // It tells the client to ask elsewhere, and answers what has been asked.
+        let at_once = Duration::ZERO;
+        let mut connection = self.http2.serve_connection(&mut io, service);
+        drive(Pin::new(&mut connection), shutdown, &progress, at_once).await.map_err(into_io)?;
+        drop(connection);
+        linger(io).await;
+        Ok(())
+    }
+}
+
+/// A connection of hyper's that can be asked to end.
+trait Graceful: Future<Output = ::hyper::Result<()>> {
+    fn graceful_shutdown(self: Pin<&mut Self>);
+}
+
+impl<S, T, B> Graceful for http1::UpgradeableConnection<S, T>
+where
+    S: ::hyper::rt::Read + ::hyper::rt::Write + Unpin + Send + 'static,
+    T: Service<Request<Incoming>, Response = Response<B>>,
+    T::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<S, T, B> Graceful for http2::Connection<S, T, PollywogExecutor>
+where
+    S: ::hyper::rt::Read + ::hyper::rt::Write + Unpin,
+    T: Service<Request<Incoming>, Response = Response<B>>,
+    T::Future: 'static,
+    T::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body<Data: 'static, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Runs `connection` to its end. Draining, it stays for `grace`: whoever has just sent a request gets an answer, which
+/// says that it was the last. hyper by itself closes an idle connection at once, and resets that request.
+async fn drive<C: Graceful>(
+    mut connection: Pin<&mut C>,
+    shutdown: &CancelToken,
+    progress: &Progress,
+    grace: Duration,
+) -> C::Output {
+    if let Either::Right((result, _)) = select(shutdown.cancelled(), connection.as_mut()).await {
+        return result;
+    }
+    progress.is_draining.set(true);
+    // In this order: what has come by the end of the grace is answered too.
+    if let Either::Left((result, _)) = select(connection.as_mut(), sleep(grace)).await {
+        return result;
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await
+}
+
+/// Waits until the peer closes too. A socket that is closed with something unread resets the connection, and takes
+/// with it what the peer has not read of the answer.
+async fn linger<S: AsyncRead + Unpin>(mut io: HttpIo<S>) {
+    if !io.has_ended {
+        // In time or not: what follows is the close.
+        let _ = timeout(LINGER, poll_fn(|cx| io.poll_end(cx))).await;
+    }
+}

@@ -1,0 +1,144 @@
+//! The connection as hyper sees it: the preface of HTTP/2 comes whole or not at all, and the end is noted.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use ::hyper::body::{Buf, Bytes};
+use ::hyper::rt::{Read, ReadBufCursor, Write};
+use futures::io::{AsyncRead, AsyncWrite};
+
+use crate::hyper::PollywogIo;
+use crate::uninit::poll_read_uninit;
+
+/// What a client of HTTP/2 says first. No request of HTTP/1 begins so.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+#[derive(Debug)]
+pub(super) struct HttpIo<S> {
+    stream: PollywogIo<S>,
+    start: Start,
+    /// Nothing more can be read.
+    pub(super) has_ended: bool,
+}
+
+#[derive(Debug)]
+enum Start {
+    /// So many bytes have come, all of them the preface's. They are held back: hyper's parser of HTTP/1 knows the
+    /// preface when it sees the whole of it, and takes a part for a bad request.
+    Preface(usize),
+    /// Read by the parser of HTTP/1, and not for it.
+    Again(Bytes),
+    Over,
+}
+
+impl<S> HttpIo<S> {
+    /// A connection that may turn out to be one of HTTP/2.
+    pub(super) fn either(stream: S) -> Self {
+        Self { stream: PollywogIo::new(stream), start: Start::Preface(0), has_ended: false }
+    }
+
+    pub(super) fn http1(stream: S) -> Self {
+        Self { start: Start::Over, ..Self::either(stream) }
+    }
+
+    /// Gives `bytes` before anything else.
+    pub(super) fn again(mut self, bytes: Bytes) -> Self {
+        self.start = Start::Again(bytes);
+        self
+    }
+}
+
+impl<S: AsyncRead + Unpin> HttpIo<S> {
+    /// Reads what is there, or nothing where only a part of the preface is. `room` is not zero.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>, room: usize, mut put: impl FnMut(&[u8])) -> Poll<io::Result<()>> {
+        let Self { stream, start, has_ended } = self;
+        let mut stream = Pin::new(stream.inner_mut());
+        loop {
+            let held = match start {
+                Start::Preface(held) => *held,
+                Start::Again(bytes) => {
+                    let count = room.min(bytes.len());
+                    put(&bytes[..count]);
+                    bytes.advance(count);
+                    if bytes.is_empty() {
+                        *start = Start::Over;
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+                Start::Over => 0,
+            };
+            // hyper makes room for a few thousand bytes before its first read.
+            let read = poll_read_uninit(
+                room - held,
+                |buffer| stream.as_mut().poll_read(cx, buffer),
+                |bytes| {
+                    if let Start::Preface(held) = start {
+                        let expected = &PREFACE[*held..];
+                        if !bytes.is_empty() && bytes.len() < expected.len() && expected.starts_with(bytes) {
+                            *held += bytes.len();
+                            return;
+                        }
+                        put(&PREFACE[..*held]);
+                        *start = Start::Over;
+                    }
+                    *has_ended = bytes.is_empty();
+                    put(bytes);
+                },
+            );
+            match ready!(read) {
+                Ok(()) if matches!(start, Start::Preface(_)) => {}
+                Ok(()) => return Poll::Ready(Ok(())),
+                Err(error) => {
+                    *has_ended = true;
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+    }
+
+    /// Reads what the peer still sends, for nobody, until it has ended.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.has_ended {
+            // An error is an end too, and noted as one.
+            let _ = ready!(self.poll_bytes(cx, usize::MAX, |_| ()));
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: AsyncRead + Unpin> Read for HttpIo<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_bytes(cx, buffer.remaining(), |bytes| buffer.put_slice(bytes))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Write for HttpIo<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        Write::poll_write(Pin::new(&mut self.stream), cx, buffer)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Write::poll_write_vectored(Pin::new(&mut self.stream), cx, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Write::poll_flush(Pin::new(&mut self.stream), cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Write::poll_shutdown(Pin::new(&mut self.stream), cx)
+    }
+}
