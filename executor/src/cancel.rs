@@ -14,13 +14,14 @@ use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
+use std::ptr;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
 use crate::driver::wake_all;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 
 /// Tells work to stop, from any thread and for good. A clone is the same token.
 ///
@@ -56,13 +57,13 @@ pub struct CancelToken {
 struct Node {
     /// The parent, and the place of this token there.
     parent: Option<(Arc<Node>, u64)>,
+    /// It is set under the lock, never becomes false again, and no entry is added once it is true.
+    is_cancelled: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// It never becomes false again, and no entry is added once it is true.
-    is_cancelled: bool,
     /// How many places were given out. None comes again, so their order is that of registration.
     places: u64,
     waiters: BTreeMap<u64, Waker>,
@@ -78,9 +79,18 @@ impl State {
 }
 
 impl Node {
+    fn below(parent: Arc<Self>, place: u64) -> Self {
+        Self { parent: Some((parent, place)), is_cancelled: AtomicBool::default(), state: Mutex::default() }
+    }
+
     /// The lock, whether or not somebody panicked under it: nothing foreign ever runs there.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Exact under the lock. Without it, who sees `false` may be late, but has not been woken yet.
+    fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::Acquire)
     }
 }
 
@@ -118,11 +128,11 @@ impl CancelToken {
     /// ```
     pub fn child_token(&self) -> Self {
         let mut state = self.node.lock();
-        if state.is_cancelled {
+        if self.node.is_cancelled() {
             return self.clone(); // there is nothing left that would tell them apart
         }
         let place = state.next_place();
-        let node = Arc::new(Node { parent: Some((self.node.clone(), place)), state: Mutex::default() });
+        let node = Arc::new(Node::below(self.node.clone(), place));
         state.children.insert(place, Arc::downgrade(&node));
         Self { node }
     }
@@ -141,7 +151,7 @@ impl CancelToken {
         let mut visited = 0;
         while let Some(node) = nodes.get(visited).cloned() {
             let mut state = node.lock();
-            state.is_cancelled = true;
+            node.is_cancelled.store(true, Ordering::Release);
             wakers.extend(mem::take(&mut state.waiters).into_values());
             nodes.extend(state.children.values().filter_map(Weak::upgrade));
             visited += 1;
@@ -156,7 +166,7 @@ impl CancelToken {
 
     /// Whether the token is cancelled, by itself or with one above it.
     pub fn is_cancelled(&self) -> bool {
-        self.node.lock().is_cancelled
+        self.node.is_cancelled()
     }
 
     /// Waits until the token is cancelled; when it is already, it is ready at the first poll.
@@ -260,13 +270,32 @@ impl fmt::Debug for CancelToken {
 pub struct Cancelled<'a> {
     token: Cow<'a, CancelToken>,
     /// Where its waker is, once it has waited.
-    place: Option<u64>,
+    place: Option<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    number: u64,
+    waker: Likeness,
+}
+
+/// What a waker looks like. While the one that it was taken of stands in the table, no other looks the same.
+#[derive(Debug, PartialEq, Eq)]
+struct Likeness {
+    data: usize,
+    vtable: usize,
+}
+
+impl Likeness {
+    fn of(waker: &Waker) -> Self {
+        Self { data: waker.data() as usize, vtable: ptr::from_ref(waker.vtable()) as usize }
+    }
 }
 
 impl Cancelled<'_> {
     fn leave(&mut self) {
         let Some(place) = self.place.take() else { return };
-        let waker = self.token.node.lock().waiters.remove(&place);
+        let waker = self.token.node.lock().waiters.remove(&place.number);
         drop(waker);
     }
 }
@@ -276,13 +305,22 @@ impl Future for Cancelled<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { token, place } = &mut *self;
+        // A connection's task waits here with each message. Its waker is there still: whoever takes it out wakes it after.
+        if let Some(place) = place
+            && place.waker == Likeness::of(cx.waker())
+            && !token.node.is_cancelled()
+        {
+            return Poll::Pending;
+        }
         let waker = cx.waker().clone();
+        let likeness = Likeness::of(&waker);
         let mut state = token.node.lock();
-        if state.is_cancelled {
+        if token.node.is_cancelled() {
             return Poll::Ready(()); // the lock goes first, then the waker
         }
-        let place = *place.get_or_insert_with(|| state.next_place());
-        let displaced = state.waiters.insert(place, waker);
+        let number = place.as_ref().map_or_else(|| state.next_place(), |place| place.number);
+        *place = Some(Place { number, waker: likeness });
+        let displaced = state.waiters.insert(number, waker);
         drop(state);
         drop(displaced);
         Poll::Pending

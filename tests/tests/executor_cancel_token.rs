@@ -465,6 +465,10 @@ fn a_waker_that_comes_back_in_finds_nothing_locked() {
             entered(1); // cloned
         }
         assert!(Pin::new(&mut woken).poll(&mut cx).is_pending());
+        entered(0); // it is there already
+        // SAFETY: as above.
+        let other = ManuallyDrop::new(unsafe { Waker::new(ptr::dangling(), &REENTERING) });
+        assert!(Pin::new(&mut woken).poll(&mut Context::from_waker(&other)).is_pending());
         entered(2); // cloned, and the one before dropped
         drop(dropped);
         entered(1);
