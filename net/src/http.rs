@@ -65,6 +65,8 @@
 //! | `ConnectionReset`, `BrokenPipe` … | that of the stream |
 //! | `Other` | an error of the service or of its body, or a client of HTTP/2 that breaks its rules |
 //!
+//! An error that the service got from the body of a request, and gives back, has the kind of what became of the client.
+//!
 //! A client that closes between two requests, or asks for nothing more in time, is no error. An error of the service
 //! closes the connection without an answer: answer with a 500 instead. A panic of the service goes to whoever polls an
 //! HTTP/1 connection, so it ends the task of that connection. In HTTP/2, each request is a task, so it ends that request.
@@ -185,7 +187,7 @@ impl Http {
         self
     }
 
-    /// Serves HTTP/1 alone: what a client of HTTP/2 says is a bad request.
+    /// Serves HTTP/1 alone. A client that begins with HTTP/2 is closed, with `InvalidData`.
     pub fn http1_only(mut self) -> Self {
         self.http1_only = true;
         self

@@ -4,6 +4,7 @@ pub mod dns;
 pub mod executor;
 pub mod folder;
 pub mod fuzz;
+pub mod http;
 pub mod limits;
 pub mod log;
 pub mod memory;

@@ -11,21 +11,21 @@ struct Failure(::hyper::Error);
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
+        sources(&self.0).try_for_each(|error| write!(f, ": {error}"))
     }
 }
 
 impl Error for Failure {}
 
-/// An error of the service's is `Other`, whatever it is made of: the connection is not to blame.
 pub(super) fn into_io(error: ::hyper::Error) -> io::Error {
-    let kind = if error.is_user() {
-        ErrorKind::Other
+    io::Error::new(kind(&error), Failure(error))
+}
+
+fn kind(error: &::hyper::Error) -> ErrorKind {
+    if error.is_user() {
+        // The service's own errors are `Other`, whatever they are made of: the connection is not to blame. One that it
+        // got from the body of a request and passes on says what became of the client.
+        sources(error).find_map(|error| error.downcast_ref()).map_or(ErrorKind::Other, kind)
     } else if error.is_timeout() {
         ErrorKind::TimedOut
     } else if error.is_parse() {
@@ -33,18 +33,16 @@ pub(super) fn into_io(error: ::hyper::Error) -> io::Error {
     } else if error.is_incomplete_message() {
         ErrorKind::UnexpectedEof
     } else {
-        kind_below(&error).unwrap_or(ErrorKind::Other)
-    };
-    io::Error::new(kind, Failure(error))
+        let error = sources(error).find_map(|error| error.downcast_ref::<io::Error>());
+        error.map_or(ErrorKind::Other, io::Error::kind)
+    }
 }
 
-fn kind_below(error: &::hyper::Error) -> Option<ErrorKind> {
-    let mut source = error.source();
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error.kind());
-        }
-        source = error.source();
-    }
-    None
+fn sources(error: &::hyper::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let mut next = error.source();
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
 }

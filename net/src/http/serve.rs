@@ -18,6 +18,7 @@ use super::Http;
 use super::answer::{Answering, Progress};
 use super::error::into_io;
 use super::stream::HttpIo;
+use crate::budget::consume_budget;
 use crate::cancel::CancelToken;
 use crate::hyper::PollywogExecutor;
 use crate::time::{sleep, timeout};
@@ -34,7 +35,7 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// As [the module](self#errors) says.
+    /// As [the module](crate::http#errors) says.
     ///
     /// # Panics
     ///
@@ -181,8 +182,13 @@ async fn drive<C: Graceful>(
 /// Waits until the peer closes too. A socket that is closed with something unread resets the connection, and takes
 /// with it what the peer has not read of the answer.
 async fn linger<S: AsyncRead + Unpin>(mut io: HttpIo<S>) {
-    if !io.has_ended {
-        // In time or not: what follows is the close.
-        let _ = timeout(LINGER, poll_fn(|cx| io.poll_end(cx))).await;
-    }
+    let ended = async {
+        while !io.has_ended {
+            // An error is an end too.
+            let _ = poll_fn(|cx| io.poll_bytes(cx, usize::MAX, |_| ())).await;
+            consume_budget().await;
+        }
+    };
+    // In time or not: what follows is the close.
+    let _ = timeout(LINGER, ended).await;
 }

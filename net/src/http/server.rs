@@ -19,7 +19,7 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// As [the module](self#errors) says.
+    /// As [the module](crate::http#errors) says.
     ///
     /// # Panics
     ///

@@ -51,7 +51,12 @@ impl<S> HttpIo<S> {
 
 impl<S: AsyncRead + Unpin> HttpIo<S> {
     /// Reads what is there, or nothing where only a part of the preface is. `room` is not zero.
-    fn poll_bytes(&mut self, cx: &mut Context<'_>, room: usize, mut put: impl FnMut(&[u8])) -> Poll<io::Result<()>> {
+    pub(super) fn poll_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+        room: usize,
+        mut put: impl FnMut(&[u8]),
+    ) -> Poll<io::Result<()>> {
         let Self { stream, start, has_ended } = self;
         let mut stream = Pin::new(stream.inner_mut());
         loop {
@@ -95,15 +100,6 @@ impl<S: AsyncRead + Unpin> HttpIo<S> {
                 }
             }
         }
-    }
-
-    /// Reads what the peer still sends, for nobody, until it has ended.
-    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while !self.has_ended {
-            // An error is an end too, and noted as one.
-            let _ = ready!(self.poll_bytes(cx, usize::MAX, |_| ()));
-        }
-        Poll::Ready(())
     }
 }
 
