@@ -1,5 +1,6 @@
 //! What the tests in `tests/` share.
 
+pub mod cancel;
 pub mod dns;
 pub mod executor;
 pub mod folder;
