@@ -56,6 +56,23 @@ impl Cut {
     /// left anywhere in the end.
     pub async fn apply<F: Future>(&self, future: F, come: impl FnOnce()) -> Option<F::Output> {
         let wakes = Arc::new(Wakes::default());
+        let output = self.poll(future, come, &wakes, true).await;
+        wakes.none_left().await;
+        output
+    }
+
+    /// As [`apply`](Self::apply), for a future that waits through `poll_*` methods: the last waker stays with the socket.
+    pub async fn apply_polling<F: Future>(&self, future: F, come: impl FnOnce()) -> Option<F::Output> {
+        self.poll(future, come, &Arc::default(), false).await
+    }
+
+    async fn poll<F: Future>(
+        &self,
+        future: F,
+        come: impl FnOnce(),
+        wakes: &Arc<Wakes>,
+        leaves: bool,
+    ) -> Option<F::Output> {
         let (waker, mut future, mut come, mut output) =
             (Waker::from(wakes.clone()), Box::pin(future), Some(come), None);
         for poll in 0..=self.polls {
@@ -82,14 +99,13 @@ impl Cut {
         }
         drop((future, waker));
         if let Some(come) = come {
-            if self.is_told {
+            if self.is_told && leaves {
                 wakes.none_left().await;
             }
             come();
         }
         // Each of those that it is applied to.
         self.has_ended.set(Some(output.is_some() && self.has_ended.get() != Some(false)));
-        wakes.none_left().await;
         output
     }
 }
