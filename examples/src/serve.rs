@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use futures::future::{Either, select};
 use pollywog_net::TcpListener;
+use pollywog_net::server::Inherited;
 use pollywog_net::signal::{SignalKind, signal};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -22,13 +23,22 @@ const CONNECTIONS: u64 = 1_024;
 /// Listens on `addr`, and says so on standard output: with port 0, that is how to find out which port it is. What
 /// Pollywog warns of goes to standard error from then on.
 ///
+/// Where the process was started with a listening socket (`LISTEN_FDS`), it is that one instead, wherever it listens.
+///
 /// # Errors
 ///
-/// When the address is in use, not of this machine, or not permitted.
+/// When the address is in use, not of this machine, or not permitted. When what the process was started with is no TCP
+/// socket that listens.
 pub async fn listen(addr: &str) -> io::Result<TcpListener> {
     prepare();
-    let listener =
-        TcpListener::bind(addr).await.map_err(|error| explain(format_args!("cannot listen on {addr}"), &error))?;
+    let inherited = Inherited::from_env().tcp(0).map_err(|error| explain("cannot listen", &error))?;
+    let listener = match inherited {
+        Some(listener) => listener,
+        None => {
+            let bound = TcpListener::bind(addr).await;
+            bound.map_err(|error| explain(format_args!("cannot listen on {addr}"), &error))?
+        }
+    };
     say(format_args!("listening on {}", listener.local_addr()?));
     Ok(listener)
 }

@@ -20,6 +20,8 @@ mod attend;
 mod connection;
 mod crowd;
 mod drain;
+#[cfg(feature = "listenfd")]
+mod inherited;
 mod listener;
 mod status;
 
@@ -42,6 +44,8 @@ pub use self::connection::{Accepted, Connection};
 use self::crowd::Crowd;
 pub use self::crowd::Left;
 pub use self::drain::Drained;
+#[cfg(feature = "listenfd")]
+pub use self::inherited::Inherited;
 pub use self::listener::Listener;
 pub use self::status::Status;
 use crate::TcpListener;
