@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::str::FromStr;
@@ -72,6 +73,17 @@ impl Program {
         Self::listening(example, command)
     }
 
+    /// Starts an example that serves with `listener` as a service manager would, and waits until it serves.
+    pub fn activated(example: &str, listener: &TcpListener, arguments: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\""]);
+        command.arg(path(example)).args(["--addr", "192.0.2.1:1"]).args(arguments);
+        let stdin = OwnedFd::from(listener.try_clone().unwrap());
+        let program = Self::with_line(example, Running::start_with(command, stdin.into()));
+        assert_eq!(program.addr, listener.local_addr().unwrap());
+        program
+    }
+
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -96,7 +108,10 @@ impl Program<PathBuf> {
 
 impl<A: FromStr> Program<A> {
     fn listening(example: &str, command: Command) -> Self {
-        let mut running = Running::start(command);
+        Self::with_line(example, Running::start(command))
+    }
+
+    fn with_line(example: &str, mut running: Running) -> Self {
         let line = running.line().unwrap_or_else(|| panic!("`{example}` ended: {:?}", running.complaints.recv()));
         let addr = line.strip_prefix("listening on ").and_then(|addr| addr.parse().ok());
         let addr = addr.unwrap_or_else(|| panic!("`{example}` says '{line}' before it listens"));
@@ -165,8 +180,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    fn start(command: Command) -> Self {
+        Self::start_with(command, Stdio::null())
+    }
+
+    fn start_with(mut command: Command, stdin: Stdio) -> Self {
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
 

@@ -75,6 +75,9 @@ fn listening() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").unwrap()
 }
 
+/// A name, what makes one, and what it is said to be.
+type Kind = (&'static str, fn() -> OwnedFd, &'static str);
+
 /// The text of the error that says what descriptor `fd` is.
 fn is(fd: i32, what: &str) -> String {
     format!("descriptor {fd}, which the process was started with (LISTEN_FDS), is {what}")
@@ -182,7 +185,7 @@ fn what_cannot_be_served_is_named() {
     let test = "what_cannot_be_served_is_named";
     let silent = "a socket that does not listen";
     let neither = "no socket that accepts connections, of TCP or Unix";
-    let kinds: [(&str, fn() -> OwnedFd, &str); 7] = [
+    let kinds: [Kind; 7] = [
         ("a file", || File::open("/dev/null").unwrap().into(), neither),
         ("a UDP socket", || UdpSocket::bind("127.0.0.1:0").unwrap().into(), neither),
         ("Unix datagrams", || UnixDatagram::unbound().unwrap().into(), neither),
