@@ -1,20 +1,26 @@
 //! Servers that are dropped at every poll: nobody listens any more, and nobody is served. And reads of their connections.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::future::pending;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream as Client;
+use std::net::{Shutdown, TcpStream as Client};
 use std::rc::Rc;
 use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 
 use futures::channel::{mpsc, oneshot};
 use futures::{FutureExt, StreamExt};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use pollywog_net::cancel::CancelToken;
+use pollywog_net::http::Http;
 use pollywog_net::per_core::PerCore;
 use pollywog_net::server::{Connection, Server};
 use pollywog_net::{spawn, time};
 use pollywog_tests::cancel::at_every_poll;
-use pollywog_tests::net::{run, turns};
+use pollywog_tests::net::{run, turns, with_peer};
 
 /// It accepts, it is full, and it drains: two connections are more than it serves at once, and they never end.
 #[test]
@@ -105,4 +111,38 @@ fn shutdown_of_the_cores() {
         }
         assert_eq!(gone.iter().count(), 0, "they are in any case");
     }));
+}
+
+/// A request over HTTP/2, whose service runs in a task of its own.
+#[test]
+fn serve_stream_with_http2() {
+    // The settings, and on stream 1 the header of `GET http:/`, which is all.
+    const REQUEST: &[u8] =
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x03\x01\x05\0\0\0\x01\x82\x86\x84";
+    let called = Cell::new(0);
+    run(at_every_poll(async |cut| {
+        let (stream, mut peer) = with_peer().await;
+        let (alive, answer) = (Rc::new(()), CancelToken::new());
+        let service = service_fn(|_: Request<Incoming>| {
+            let (alive, answer) = (alive.clone(), answer.clone());
+            called.set(called.get() + 1);
+            async move {
+                answer.cancelled().await;
+                drop(alive);
+                Ok::<_, Infallible>(Response::new(String::new()))
+            }
+        });
+        peer.write_all(REQUEST).unwrap();
+        let (http, shutdown) = (Http::new(), CancelToken::new());
+        // It fails where the connection is reset by then.
+        let come = || drop(peer.shutdown(Shutdown::Write));
+        cut.apply_polling(http.serve_stream(stream, &shutdown, service), come).await;
+        answer.cancel();
+        turns(3).await;
+        assert_eq!(Rc::strong_count(&alive), 1, "it ends when it wants to answer");
+        let mut rest = Vec::new();
+        // The frames that were written, and an end or a reset.
+        let _ = peer.read_to_end(&mut rest);
+    }));
+    assert!(called.get() > 0, "some were dropped while it worked");
 }
