@@ -7,13 +7,14 @@
 //!
 //! When the future that was given to [`Server::serve_until`] is ready:
 //!
-//! 1. what stands in the accept queue is accepted, until that is empty: a listener that is closed before resets it;
-//! 2. the listener is closed;
-//! 3. the [token](Connection::shutdown_token) of every connection is cancelled;
-//! 4. handlers have until the [deadline](Server::drain_timeout);
-//! 5. those that still run are dropped where they wait, and [reported](Drained).
+//! 1. the [status](Status::is_draining) says so, and for the [delay](Server::drain_delay) nothing else changes;
+//! 2. what stands in the accept queue is accepted, until that is empty: a listener that is closed before resets it;
+//! 3. the listener is closed;
+//! 4. the [token](Connection::shutdown_token) of every connection is cancelled;
+//! 5. handlers have until the [deadline](Server::drain_timeout);
+//! 6. those that still run are dropped where they wait, and [reported](Drained).
 //!
-//! Where the [limit](Server::max_connections) is reached in the first step, those that run are told at once, so that they
+//! Where the [limit](Server::max_connections) is reached in the second step, those that run are told at once, so that they
 //! make room.
 
 mod attend;
@@ -98,6 +99,7 @@ pub struct Server<L: Listener = TcpListener> {
     listener: L,
     max_connections: usize,
     limits: Limits,
+    drain_delay: Duration,
     drain_timeout: Duration,
     admit: Option<Admit<L>>,
     status: Status,
@@ -145,6 +147,7 @@ impl<L: Listener> Server<L> {
             listener,
             max_connections: usize::MAX,
             limits: Limits::default(),
+            drain_delay: Duration::ZERO,
             drain_timeout: DRAIN_TIMEOUT,
             admit: None,
             status: Status(Arc::default()),
@@ -189,7 +192,45 @@ impl<L: Listener> Server<L> {
         self
     }
 
-    /// How long a shutdown waits for the handlers (30 seconds). With [`Duration::ZERO`] it waits for nobody.
+    /// How long a server that is told to stop goes on as before (not at all), while its [status](Status::is_draining) says
+    /// that it drains: so that a load balancer that asks a page of it has heard, and sends nobody any more, when the
+    /// listener closes. It should be longer than the time between as many of its questions as it needs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::time::Duration;
+    /// use futures::AsyncReadExt;
+    /// use pollywog_net::{TcpStream, server::{Connection, Server}, spawn};
+    /// # use pollywog_net::task::yield_now;
+    ///
+    /// pollywog_net::run(async {
+    ///     let server = Server::bind("127.0.0.1:0").await?.drain_delay(Duration::from_millis(100));
+    ///     let (addr, status) = (server.listener().local_addr()?, server.status());
+    ///     let health = status.clone();
+    ///     let page = move |connection: Connection| {
+    ///         let answer = if health.is_draining() { "503" } else { "200" };
+    ///         async move { connection.try_write(answer.as_bytes()).map(drop) }
+    ///     };
+    ///     let (stop, stopped) = futures::channel::oneshot::channel::<()>();
+    ///     let serving = spawn(server.serve_until(stopped, page));
+    ///     drop(stop);
+    ///     # while !status.is_draining() { yield_now().await; }
+    ///     let mut answer = String::new();
+    ///     TcpStream::connect(addr).await?.read_to_string(&mut answer).await?;
+    ///     assert_eq!(answer, "503", "it is still there, and says that it goes");
+    ///     assert!(serving.await??.is_complete());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub fn drain_delay(mut self, delay: Duration) -> Self {
+        self.drain_delay = delay;
+        self
+    }
+
+    /// How long a shutdown waits for the handlers (30 seconds), from the end of the [delay](Self::drain_delay) on. With [`Duration::ZERO`] it waits for nobody.
     ///
     /// # Examples
     ///
@@ -295,7 +336,11 @@ impl<L: Listener> Server<L> {
             Poll::Ready(_) => Poll::Ready(Ok(())),
             Poll::Pending => running.poll_serve(cx, &self.listener, &mut handler).map(Err),
         });
-        let stopped = stopped.await;
+        let mut stopped = stopped.await;
+        running.announce_end();
+        if stopped.is_ok() {
+            stopped = running.go_on(&self.listener, self.drain_delay, &mut handler).await;
+        }
         let drained = running.drain(self.listener, stopped.is_ok(), self.drain_timeout, &mut handler).await;
         stopped.map(|()| drained)
     }
@@ -303,11 +348,12 @@ impl<L: Listener> Server<L> {
 
 impl<L: Listener> fmt::Debug for Server<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { listener, max_connections, limits, drain_timeout, admit: _, status } = self;
+        let Self { listener, max_connections, limits, drain_delay, drain_timeout, admit: _, status } = self;
         f.debug_struct("Server")
             .field("listener", listener)
             .field("max_connections", max_connections)
             .field("limits", limits)
+            .field("drain_delay", drain_delay)
             .field("drain_timeout", drain_timeout)
             .field("status", status)
             .finish_non_exhaustive()

@@ -1,6 +1,6 @@
 //! How a server ends.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::mem;
 use std::sync::atomic::Ordering;
@@ -64,6 +64,24 @@ impl<A> Drained<A> {
 }
 
 impl<L: Listener> Running<L> {
+    pub(super) fn announce_end(&self) {
+        self.crowd.counters().draining.store(true, Ordering::Relaxed);
+        trace::drain_started(self.crowd.len());
+    }
+
+    /// Accepts as before for `delay`, or until the listener breaks.
+    pub(super) async fn go_on<H, F>(&mut self, listener: &L, delay: Duration, handler: &mut H) -> io::Result<()>
+    where
+        H: FnMut(Connection<L::Stream>) -> F,
+        F: Future<Output = io::Result<()>> + 'static,
+    {
+        if delay.is_zero() {
+            return Ok(());
+        }
+        let serving = poll_fn(|cx| self.poll_serve(cx, listener, handler));
+        within(end_of(delay), serving).await.map_or(Ok(()), Err)
+    }
+
     /// Shuts down. `listener` is not asked any more where it is broken.
     pub(super) async fn drain<H, F>(
         mut self,
@@ -76,8 +94,6 @@ impl<L: Listener> Running<L> {
         H: FnMut(Connection<L::Stream>) -> F,
         F: Future<Output = io::Result<()>> + 'static,
     {
-        self.crowd.counters().draining.store(true, Ordering::Relaxed);
-        trace::drain_started(self.crowd.len());
         let deadline = end_of(timeout);
         if is_working && !timeout.is_zero() {
             let _ = within(deadline, self.empty_queue(&listener, handler)).await;
@@ -116,7 +132,7 @@ impl<L: Listener> Running<L> {
                 Attempt::Skipped => {}
                 Attempt::Lacking(error) => {
                     trace::accept_paused(&error, backoff.start());
-                    std::future::poll_fn(|cx| backoff.poll_over(cx)).await;
+                    poll_fn(|cx| backoff.poll_over(cx)).await;
                 }
                 Attempt::Empty | Attempt::Broken(_) => return,
             }
