@@ -8,14 +8,15 @@
 //! When the future that was given to [`Server::serve_until`] is ready:
 //!
 //! 1. the [status](Status::is_draining) says so, and for the [delay](Server::drain_delay) nothing else changes;
-//! 2. what stands in the accept queue is accepted, until that is empty: a listener that is closed before resets it;
+//! 2. what stands in the accept queue is accepted: a listener that is closed before resets it;
 //! 3. the listener is closed;
-//! 4. the [token](Connection::shutdown_token) of every connection is cancelled;
-//! 5. handlers have until the [deadline](Server::drain_timeout);
-//! 6. those that still run are dropped where they wait, and [reported](Drained).
+//! 4. what was accepted is given to the handler; with as many as the [limit](Server::max_connections) allows, the rest
+//!    waits until others have ended;
+//! 5. the [token](Connection::shutdown_token) of every connection is cancelled, when its handler has been polled once;
+//! 6. handlers have until the [deadline](Server::drain_timeout), counted from the end of the delay;
+//! 7. those that still run are dropped where they wait, and [reported](Drained).
 //!
-//! Where the [limit](Server::max_connections) is reached in the second step, those that run are told at once, so that they
-//! make room.
+//! Where no descriptor is left in the second step, those that run are told at once, so that they make room.
 
 mod attend;
 mod connection;
@@ -245,7 +246,8 @@ impl<L: Listener> Server<L> {
         self.drain_timeout
     }
 
-    /// Asks `admit` about each connection before it is served: where it says `false`, the connection is closed at once.
+    /// Asks `admit` about each connection before it is served: where it says `false`, the connection is closed at once. Its
+    /// panic is that of the connection's handler.
     ///
     /// # Examples
     ///
@@ -397,22 +399,23 @@ impl<L: Listener> Running<L> {
         H: FnMut(Connection<L::Stream>) -> F,
         F: Future<Output = io::Result<()>> + 'static,
     {
-        let counters = self.crowd.counters();
-        if let Some(admit) = &mut self.admit
-            && !admit(&stream, &peer)
-        {
-            counters.rejected.add(1);
-            return;
-        }
-        counters.accepted.add(1);
-        self.numbers += 1;
         let activity = Arc::new(Activity::default());
-        let connection = Connection::new(stream, peer.clone(), self.shutdown.clone(), activity.clone());
-        let builder = task::Builder::new().name(format!("connection {peer:?}"));
         let span = trace::connection(&peer);
-        // It is called here rather than in the task, which would have to keep what it is called with. Its panic is that
-        // of the task all the same.
-        let called = span.in_scope(|| catch_unwind(AssertUnwindSafe(|| handler(connection))));
+        // Both are called here rather than in the task, which would have to keep what they are called with. A panic is
+        // that of the task all the same.
+        let called = span.in_scope(|| {
+            catch_unwind(AssertUnwindSafe(|| {
+                let is_admitted = self.admit.as_mut().is_none_or(|admit| admit(&stream, &peer));
+                let connection = || Connection::new(stream, peer.clone(), self.shutdown.clone(), activity.clone());
+                is_admitted.then(|| handler(connection()))
+            }))
+        });
+        let Some(called) = called.transpose() else {
+            return self.crowd.counters().rejected.add(1);
+        };
+        self.crowd.counters().accepted.add(1);
+        self.numbers += 1;
+        let builder = task::Builder::new().name(format!("connection {peer:?}"));
         let (crowd, number, limits) = (self.crowd.clone(), self.numbers, self.limits);
         let task = match called {
             Ok(future) => builder.spawn(Attend::new(future, crowd, number, limits, activity, span)),

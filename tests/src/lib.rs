@@ -12,3 +12,4 @@ pub mod memory;
 pub mod namespace;
 pub mod net;
 pub mod program;
+pub mod server;

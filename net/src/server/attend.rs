@@ -28,11 +28,22 @@ pub(super) struct Limits {
 pin_project! {
     /// Runs a handler within its limits, and leaves the crowd however it ends.
     pub(super) struct Attend<F, A: Clone> {
+        // It goes first, in its span, so that its place is free when the connection is closed.
         #[pin]
-        handler: F,
+        handler: Option<F>,
         watch: Option<Watch>,
         span: tracing::Span,
         place: Place<A>,
+    }
+
+    impl<F, A: Clone> PinnedDrop for Attend<F, A> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _entered = this.span.enter();
+            let in_handler = this.place.in_handler.replace(true);
+            this.handler.set(None);
+            this.place.in_handler.set(in_handler);
+        }
     }
 }
 
@@ -40,13 +51,13 @@ pin_project! {
 struct Place<A: Clone> {
     crowd: Rc<Crowd<A>>,
     number: u64,
-    /// Still true in the drop where a poll did not come back: the handler panicked.
-    in_poll: Cell<bool>,
+    /// Still true in the drop where a poll or the drop of the handler did not come back: it panicked.
+    in_handler: Cell<bool>,
 }
 
 impl<A: Clone> Drop for Place<A> {
     fn drop(&mut self) {
-        if self.in_poll.get() {
+        if self.in_handler.get() {
             self.crowd.counters().panicked.add(1);
         }
         self.crowd.leave(self.number);
@@ -62,8 +73,8 @@ impl<F, A: Clone> Attend<F, A> {
         activity: Arc<Activity>,
         span: tracing::Span,
     ) -> Self {
-        let place = Place { crowd, number, in_poll: Cell::new(false) };
-        Self { handler, watch: Watch::new(limits, activity), span, place }
+        let place = Place { crowd, number, in_handler: Cell::new(false) };
+        Self { handler: Some(handler), watch: Watch::new(limits, activity), span, place }
     }
 }
 
@@ -73,9 +84,10 @@ impl<F: Future<Output = io::Result<()>>, A: Clone> Future for Attend<F, A> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         let _entered = this.span.enter();
-        this.place.in_poll.set(true);
-        let result = this.handler.poll(cx);
-        this.place.in_poll.set(false);
+        let Some(handler) = this.handler.as_pin_mut() else { return Poll::Ready(()) };
+        this.place.in_handler.set(true);
+        let result = handler.poll(cx);
+        this.place.in_handler.set(false);
         match result {
             Poll::Ready(Ok(())) => return Poll::Ready(()),
             Poll::Ready(Err(error)) => {
@@ -125,7 +137,10 @@ impl Watch {
 
     /// Ready at the end, with the name of the timeout. The timer is set anew when it fires, not with each byte.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
-        if self.activity.take() && self.idle.is_some() {
+        if self.activity.is_untracked() {
+            self.idle = None;
+        }
+        if self.idle.is_some() && self.activity.take() {
             self.active = time::now();
         }
         loop {

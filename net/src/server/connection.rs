@@ -50,7 +50,11 @@ impl Activity {
         if moved {
             self.moved.store(false, Ordering::Relaxed);
         }
-        moved || self.untracked.load(Ordering::Relaxed)
+        moved
+    }
+
+    pub(super) fn is_untracked(&self) -> bool {
+        self.untracked.load(Ordering::Relaxed)
     }
 }
 

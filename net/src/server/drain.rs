@@ -1,19 +1,22 @@
 //! How a server ends.
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use pollywog_executor::budget::consume_budget;
 use pollywog_executor::cancel::CancelToken;
 use pollywog_executor::task::yield_now;
 use pollywog_executor::time::{self, timeout_at};
 
 use super::crowd::Left;
-use super::listener::Listener;
+use super::listener::{Listener, Pair};
 use super::{Addr, Connection, Running};
 use crate::accept::{Attempt, Backoff};
+use crate::tcp::BACKLOG;
 use crate::trace;
 
 /// What a shutdown came to.
@@ -95,14 +98,16 @@ impl<L: Listener> Running<L> {
         F: Future<Output = io::Result<()>> + 'static,
     {
         let deadline = end_of(timeout);
-        if is_working && !timeout.is_zero() {
-            let _ = within(deadline, self.empty_queue(&listener, handler)).await;
-            // Everybody who came last has had a turn before being told.
-            yield_now().await;
-        }
-        drop(listener);
-        self.shutdown.cancel();
-        let _ = within(deadline, self.crowd.fewer_than(1)).await;
+        let all = async {
+            if is_working && !timeout.is_zero() {
+                self.empty_queue(listener, handler).await;
+            } else {
+                drop(listener);
+                self.start_all(&mut VecDeque::new(), handler).await;
+            }
+            self.crowd.fewer_than(1).await;
+        };
+        let _ = within(deadline, all).await;
         let left = self.crowd.list();
         self.crowd.counters().aborted.add(left.len() as u64);
         self.crowd.abort_all();
@@ -111,32 +116,54 @@ impl<L: Listener> Running<L> {
         Drained { left }
     }
 
-    /// Accepts until nobody stands in the queue.
-    async fn empty_queue<H, F>(&mut self, listener: &L, handler: &mut H)
+    /// Accepts who stands in the queue, closes the listener, and starts them.
+    async fn empty_queue<H, F>(&mut self, listener: L, handler: &mut H)
     where
         H: FnMut(Connection<L::Stream>) -> F,
         F: Future<Output = io::Result<()>> + 'static,
     {
-        let mut backoff = Backoff::new();
-        loop {
-            if self.crowd.len() >= self.max_connections {
-                // Who runs has to make room. Who comes now is told later.
-                mem::replace(&mut self.shutdown, CancelToken::new()).cancel();
-                self.crowd.fewer_than(self.max_connections).await;
-            }
+        let (mut waiting, mut backoff) = (VecDeque::new(), Backoff::new());
+        // No more than that stood there; a flood would go on for ever.
+        for _ in 0..BACKLOG {
             match listener.try_accept() {
-                Attempt::Accepted((stream, peer)) => {
+                Attempt::Accepted(connection) => {
                     backoff.reset();
-                    self.start(stream, peer, handler);
+                    waiting.push_back(connection);
                 }
                 Attempt::Skipped => {}
                 Attempt::Lacking(error) => {
                     trace::accept_paused(&error, backoff.start());
+                    // It is they who have the descriptors.
+                    self.start_all(&mut waiting, handler).await;
                     poll_fn(|cx| backoff.poll_over(cx)).await;
                 }
-                Attempt::Empty | Attempt::Broken(_) => return,
+                Attempt::Empty | Attempt::Broken(_) => break,
             }
-            pollywog_executor::budget::consume_budget().await;
+            consume_budget().await;
+        }
+        drop(listener);
+        self.start_all(&mut waiting, handler).await;
+    }
+
+    /// Starts those who wait as there is room for them, and tells everybody to stop who has had a turn.
+    async fn start_all<H, F>(&mut self, waiting: &mut VecDeque<Pair<L::Stream>>, handler: &mut H)
+    where
+        H: FnMut(Connection<L::Stream>) -> F,
+        F: Future<Output = io::Result<()>> + 'static,
+    {
+        loop {
+            while self.crowd.len() < self.max_connections
+                && let Some((stream, peer)) = waiting.pop_front()
+            {
+                self.start(stream, peer, handler);
+                consume_budget().await;
+            }
+            yield_now().await;
+            mem::replace(&mut self.shutdown, CancelToken::new()).cancel();
+            if waiting.is_empty() {
+                return;
+            }
+            self.crowd.fewer_than(self.max_connections).await;
         }
     }
 }

@@ -10,7 +10,8 @@ use super::connection::Accepted;
 use crate::accept::Attempt;
 use crate::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-type Pair<S> = (S, <S as Accepted>::Addr);
+/// A connection and its peer.
+pub(super) type Pair<S> = (S, <S as Accepted>::Addr);
 
 mod sealed {
     pub trait Sealed {}
