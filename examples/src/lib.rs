@@ -5,15 +5,21 @@
 //! | `program.rs` | [`main`]: command line, runtime, exit status; what is said on the terminal |
 //! | `serve.rs` | [`listen`], [`prepare`], [`interrupted`] and [`until_interrupted`] |
 //! | `limits.rs` | [`allow_descriptors`], [`need_descriptors`] |
+//! | `http.rs` | [`text`], [`json`], [`full`]: answers of HTTP |
+//! | `files.rs`, `files/` | [`Files`]: files over HTTP |
 //! | `trace.rs` | [`show_everything`]: what `tracing` tells, for people |
 
 #![forbid(unsafe_code)]
 
+mod files;
+mod http;
 mod limits;
 mod program;
 mod serve;
 mod trace;
 
+pub use self::files::Files;
+pub use self::http::{HttpBody, full, json, text};
 pub use self::limits::{allow_descriptors, need_descriptors};
 pub use self::program::{address, explain, main, say, warn};
 pub use self::serve::{interrupted, listen, prepare, until_interrupted};

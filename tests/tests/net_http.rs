@@ -514,11 +514,17 @@ fn what_begins_as_http2_and_goes_on_otherwise_is_a_bad_request() {
             drop(client);
             failed(serving.await.unwrap(), ErrorKind::InvalidData, "HTTP");
         }
-        let (serving, mut client) = served(Http::new()).await;
+        let (server, mut client) = pair().await;
+        let serving = spawn(async move {
+            let method = service_fn(async |request: Request<Incoming>| {
+                Ok::<_, Infallible>(Response::new(request.method().to_string()))
+            });
+            Http::new().serve_stream(server, &CancelToken::new(), method).await
+        });
         client.write_all(b"P").await.unwrap();
         turns(10).await;
-        client.write_all(b"UT /put HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
-        assert_eq!(answer(&mut client).await.unwrap().body, "/put");
+        client.write_all(b"UT / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        assert_eq!(answer(&mut client).await.unwrap().body, "PUT");
         drop(client);
         serving.await.unwrap().unwrap();
     });
