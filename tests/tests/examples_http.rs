@@ -2,10 +2,355 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::TcpStream;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use pollywog_tests::folder::Folder;
 use pollywog_tests::limits::has;
 use pollywog_tests::program::{Program, Signal, run};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+/// The bytes of a file: no part of them is like another.
+fn content(size: u32) -> Vec<u8> {
+    (0..size / 4).flat_map(u32::to_le_bytes).collect()
+}
+
+/// The server, with the files of `folder`.
+fn start(folder: &Path, arguments: &[&str]) -> Program {
+    Program::start("http", &[&["--root", folder.to_str().unwrap()], arguments].concat())
+}
+
+/// What curl says when it is asked with `arguments`, and then for `paths`.
+fn curl(server: &Program, arguments: &[&str], paths: &[&str]) -> Vec<u8> {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--max-time", "60"]).args(arguments);
+    curl.args(paths.iter().map(|path| format!("http://{}{path}", server.addr())));
+    let output = curl.output().unwrap();
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{curl:?} ended with {}: {complaints}", output.status);
+    output.stdout
+}
+
+/// The head and the body of an answer.
+fn parts(answer: &[u8]) -> (String, &[u8]) {
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+    (String::from_utf8(answer[..end].to_vec()).unwrap().to_lowercase(), &answer[end + 4..])
+}
+
+/// Writes `request`, and reads until the end.
+fn ask(mut stream: TcpStream, request: &str) -> Vec<u8> {
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    answer
+}
+
+fn status(server: &Program, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let answer = ask(server.connect(), &request);
+    String::from_utf8(answer["HTTP/1.1 ".len()..][..3].to_vec()).unwrap()
+}
+
+#[test]
+fn curl_gets_a_file_and_parts_of_it() {
+    if !has("curl_gets_a_file_and_parts_of_it", "curl") {
+        return;
+    }
+    let (folder, bytes) = (Folder::new(), content(1_000_000));
+    fs::create_dir(folder.file("of")).unwrap();
+    fs::write(folder.file("of/my file.json"), &bytes).unwrap();
+    let server = start(folder.path(), &[]);
+    let path = "/files/of/my%20file.json";
+
+    let whole = curl(&server, &["--include"], &[path]);
+    let (head, body) = parts(&whole);
+    assert!(body == bytes, "something else came");
+    for line in ["http/1.1 200 ok", "content-length: 1000000", "content-type: application/json", "accept-ranges: bytes"]
+    {
+        assert!(head.lines().any(|said| said == line), "no '{line}' in: {head}");
+    }
+    let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+
+    let head_alone = curl(&server, &["--head"], &[path]);
+    let (head, body) = parts(&head_alone);
+    assert!(head.contains("content-length: 1000000") && body.is_empty(), "{head}");
+
+    let if_this = format!("if-range: {tag}");
+    for (range, more, part) in [
+        ("0-0", None, 0..1),
+        ("999990-", None, 999_990..1_000_000),
+        ("-7", None, 999_993..1_000_000),
+        ("65530-200000", Some(&*if_this), 65_530..200_001),
+    ] {
+        let header = more.map(|header| ["--header", header]);
+        let header = header.as_ref().map_or(&[][..], |header| &header[..]);
+        let arguments = [&["--include", "--range", range], header];
+        let answer = curl(&server, &arguments.concat(), &[path]);
+        let (head, body) = parts(&answer);
+        assert!(head.starts_with("http/1.1 206 partial content"), "{head}");
+        let said = format!("content-range: bytes {}-{}/1000000", part.start, part.end - 1);
+        assert!(head.contains(&said), "no '{said}' in: {head}");
+        assert!(body == &bytes[part], "{range} is something else");
+    }
+    let answer = curl(&server, &["--include", "--range", "0-9", "--header", "if-range: \"another\""], &[path]);
+    assert!(parts(&answer).0.starts_with("http/1.1 200 ok") && parts(&answer).1 == bytes);
+    let answer = curl(&server, &["--include", "--range", "1000000-"], &[path]);
+    let (head, body) = parts(&answer);
+    assert!(head.starts_with("http/1.1 416") && head.contains("content-range: bytes */1000000") && body.is_empty());
+    let answer = curl(&server, &["--include", "--header", &format!("if-none-match: {tag}")], &[path]);
+    assert!(parts(&answer).0.starts_with("http/1.1 304") && parts(&answer).1.is_empty());
+}
+
+#[test]
+fn curl_speaks_http2_and_keeps_connections() {
+    if !has("curl_speaks_http2_and_keeps_connections", "curl") {
+        return;
+    }
+    let (folder, bytes) = (Folder::new(), content(1_000_000));
+    fs::write(folder.file("one.bin"), &bytes).unwrap();
+    let server = start(folder.path(), &[]);
+    let write_out = "%{http_version} %{http_code} %{num_connects}\n";
+    for (version, paths, report) in [
+        ("--http1.1", ["/", "/files/one.bin", "/nowhere"].as_slice(), "1.1 200 1\n1.1 200 0\n1.1 404 0\n"),
+        // Some versions of curl cannot ask twice over such a connection.
+        ("--http2-prior-knowledge", &["/files/one.bin"], "2 200 1\n"),
+    ] {
+        // Each address needs an output of its own.
+        let outputs = ["--output", "/dev/null"].repeat(paths.len());
+        let said = curl(&server, &[&[version, "--write-out", write_out], &outputs[..]].concat(), paths);
+        assert_eq!(String::from_utf8(said).unwrap(), report);
+        assert!(curl(&server, &[version], &["/files/one.bin"]) == bytes, "something else came");
+        assert_eq!(curl(&server, &[version, "--data", "hello"], &["/echo"]), b"hello");
+    }
+}
+
+#[test]
+fn what_is_sent_back_has_a_limit() {
+    if !has("what_is_sent_back_has_a_limit", "curl") {
+        return;
+    }
+    let folder = Folder::new();
+    let (most, more) = (content(1 << 20), content((1 << 20) + 4));
+    fs::write(folder.file("most"), &most).unwrap();
+    fs::write(folder.file("more"), &more).unwrap();
+    let server = start(folder.path(), &[]);
+    for headers in [[].as_slice(), &["--header", "transfer-encoding: chunked"]] {
+        for (name, status) in [("most", "200"), ("more", "413")] {
+            let data = format!("@{}", folder.file(name).display());
+            let output = folder.file("answer");
+            let arguments =
+                ["--data-binary", &data, "--write-out", "%{http_code}", "--output", output.to_str().unwrap()];
+            let code = curl(&server, &[&arguments[..], headers].concat(), &["/echo"]);
+            assert_eq!(String::from_utf8(code).unwrap(), status, "{name} {headers:?}");
+            let answer = fs::read(output).unwrap();
+            assert!(if name == "most" { answer == most } else { answer == b"1048576 bytes are the most\n" });
+        }
+    }
+}
+
+#[test]
+fn no_name_leads_out_of_the_folder() {
+    let (outside, folder) = (Folder::new(), Folder::new());
+    fs::write(outside.file("secret"), "secret").unwrap();
+    fs::create_dir(folder.file("inside")).unwrap();
+    fs::write(folder.file("inside/file"), "file").unwrap();
+    symlink(outside.file("secret"), folder.file("link")).unwrap();
+    symlink(outside.path(), folder.file("linked")).unwrap();
+    symlink("inside/file", folder.file("good")).unwrap();
+    mknodat(CWD, folder.file("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let server = start(folder.path(), &[]);
+    for name in ["inside/file", "good", "inside/./file", "inside%2Ffile"] {
+        assert_eq!(status(&server, &format!("/files/{name}")), "200", "{name}");
+    }
+    let secret = outside.file("secret");
+    let up = format!("../{}", secret.parent().unwrap().file_name().unwrap().to_str().unwrap());
+    let absolute = secret.to_str().unwrap();
+    for name in [
+        &*format!("{up}/secret"),
+        &format!("inside/../{up}/secret"),
+        &format!("{}/secret", up.replace('.', "%2e")),
+        &format!("{}/secret", up.replace('/', "%2F")),
+        absolute,
+        &absolute.replace('/', "%2f"),
+        "link",
+        "linked/secret",
+        "inside/../inside/file",
+        "..",
+        "",
+        "inside",
+        "inside/file/",
+        "inside/file%00",
+        "%",
+        "%zz",
+        "pipe",
+        &"a".repeat(300),
+    ] {
+        let status = status(&server, &format!("/files/{name}"));
+        assert_eq!(status, "404", "{name}");
+    }
+}
+
+#[test]
+fn methods_that_are_not_there_are_named() {
+    let server = Program::start("http", &[]);
+    for (request, allowed) in [("DELETE /", "GET, HEAD"), ("GET /echo", "POST")] {
+        let request = format!("{request} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = ask(server.connect(), &request);
+        let (head, _) = parts(&answer);
+        assert!(
+            head.starts_with("http/1.1 405") && head.contains(&format!("allow: {}", allowed.to_lowercase())),
+            "{head}"
+        );
+    }
+    assert_eq!(status(&server, "/files/Cargo.toml"), "404", "no folder was given");
+}
+
+/// Reads one answer from a connection that stays.
+fn read_answer(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        bytes.push(byte[0]);
+    }
+    let head = String::from_utf8(bytes).unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
+    stream.read_exact(&mut body).unwrap();
+    head + &String::from_utf8(body).unwrap()
+}
+
+#[test]
+fn sigterm_ends_it_when_everybody_has_got_what_he_asked_for() {
+    let (folder, bytes) = (Folder::new(), content(32 << 20));
+    fs::write(folder.file("large"), &bytes).unwrap();
+    let server = start(folder.path(), &[]);
+    let (mut download, mut health) = (server.connect(), server.connect());
+    download.write_all(b"GET /files/large HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    let mut answer = vec![0; 1_000];
+    download.read_exact(&mut answer).unwrap();
+    let mut ready = || {
+        health.write_all(b"GET /ready HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+        read_answer(&mut health)
+    };
+    assert!(ready().starts_with("HTTP/1.1 200"));
+    let addr = server.addr();
+    let ending = thread::spawn(move || server.end(Signal::TERM));
+    let last = loop {
+        let answer = ready();
+        if answer.contains("connection: close") {
+            break answer;
+        }
+    };
+    assert!(last.starts_with("HTTP/1.1 503"), "{last}");
+    TcpStream::connect(addr).expect_err("nobody listens");
+
+    let (head, body) = parts(&answer);
+    let rest = head.len() + 4 + bytes.len() - answer.len();
+    let mut received = body.to_vec();
+    Read::by_ref(&mut download).take(rest as u64).read_to_end(&mut received).unwrap();
+    assert!(received == bytes, "the download is not whole");
+    // Its answer did not say that it was the last, so there may be one more.
+    download.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    let health = read_answer(&mut download);
+    assert!(health.starts_with("HTTP/1.1 200") && health.contains("connection: close"), "{health}");
+    assert_eq!(download.read(&mut [0]).unwrap(), 0);
+    drop(download);
+    let ended = ending.join().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!((&*ended.said, &*ended.complained), ("served 2 connections\n", ""));
+}
+
+/// The most memory that a process had, in KiB.
+fn peak(server: &Program) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_file_is_not_read_faster_than_it_is_taken() {
+    let folder = Folder::new();
+    // A hole: it takes no room on the disk.
+    fs::File::create(folder.file("large")).unwrap().set_len(1 << 30).unwrap();
+    let server = start(folder.path(), &[]);
+    assert_eq!(status(&server, "/"), "200");
+    let before = peak(&server);
+    let mut clients: Vec<_> = (0..8).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.write_all(b"GET /files/large HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+        client.read_exact(&mut [0; 1 << 20]).unwrap();
+    }
+    assert_eq!(status(&server, "/files/large/no"), "404", "and it goes on");
+    let more = peak(&server) - before;
+    assert!(more < 8 * 2_000, "{more} KiB for eight clients");
+}
+
+#[test]
+fn who_says_nothing_or_too_little_is_closed() {
+    let server = Program::start("http", &["--header-timeout", "0.1", "--idle-timeout", "0.2"]);
+    assert_eq!(ask(server.connect(), ""), b"");
+    assert_eq!(ask(server.connect(), "GET / HTTP/1.1\r\nhost: loc"), b"");
+    assert_eq!(ask(server.connect(), "POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nhalf"), b"");
+    let mut state = server.connect();
+    state.write_all(b"GET /status HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    let answer = read_answer(&mut state);
+    let counted =
+        r#"{"accepted":4,"active":1,"rejected":0,"timed_out":1,"panicked":0,"errors":{"TimedOut":2},"draining":false}"#;
+    assert!(answer.ends_with(counted), "{answer}");
+}
+
+#[test]
+fn wrk_sees_no_error() {
+    if !has("wrk_sees_no_error", "wrk") {
+        return;
+    }
+    let folder = Folder::new();
+    fs::write(folder.file("page.html"), content(20_000)).unwrap();
+    let server = start(folder.path(), &[]);
+    for path in ["/", "/files/page.html"] {
+        let output = Command::new("wrk")
+            .args(["--duration", "2s", "--connections", "50", "--threads", "1", "--timeout", "30s"])
+            .arg(format!("http://{}{path}", server.addr()))
+            .output()
+            .unwrap();
+        let report = String::from_utf8(output.stdout).unwrap();
+        assert!(report.contains("Requests/sec") && !report.contains(" 0 requests in"), "{report}");
+        assert!(!report.contains("Socket errors") && !report.contains("Non-2xx"), "{report}");
+    }
+    let ended = server.end(Signal::TERM);
+    assert!(ended.status.success() && ended.complained.is_empty(), "{ended:?}");
+}
+
+#[test]
+fn h2load_gets_every_answer() {
+    if !has("h2load_gets_every_answer", "h2load") {
+        return;
+    }
+    let folder = Folder::new();
+    fs::write(folder.file("page.html"), content(20_000)).unwrap();
+    let server = start(folder.path(), &[]);
+    for protocol in [["--h1"].as_slice(), &["--max-concurrent-streams=20"]] {
+        for path in ["/", "/files/page.html"] {
+            let output = Command::new("h2load")
+                .args(["--requests", "2000", "--clients", "10"])
+                .args(protocol)
+                .arg(format!("http://{}{path}", server.addr()))
+                .output()
+                .unwrap();
+            let report = String::from_utf8(output.stdout).unwrap();
+            let all = "2000 total, 2000 started, 2000 done, 2000 succeeded, 0 failed, 0 errored, 0 timeout";
+            assert!(report.contains(all), "{protocol:?} {path}: {report}");
+        }
+    }
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_refused() {
+    run("http", &["--root", "/nowhere/at/all"]).failed_with(1, "cannot serve /nowhere/at/all: No such file");
+    run("http", &["--idle-timeout", "soon"]).failed_with(2, "seconds are a number");
+    run("http", &["--max-connections", "0"]).failed_with(2, "it serves one at least");
+}
