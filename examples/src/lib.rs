@@ -7,14 +7,18 @@
 //! | `limits.rs` | [`allow_descriptors`], [`need_descriptors`] |
 //! | `http.rs` | [`text`], [`json`], [`full`]: answers of HTTP |
 //! | `files.rs`, `files/` | [`Files`]: files over HTTP |
+//! | `chat.rs`, `chat/` | the parts of the program `chat` |
+//! | `redis.rs` | a small client of Redis |
 //! | `trace.rs` | [`show_everything`]: what `tracing` tells, for people |
 
 #![forbid(unsafe_code)]
 
 mod files;
 mod http;
+pub mod chat;
 mod limits;
 mod program;
+pub mod redis;
 mod serve;
 mod trace;
 

@@ -5,6 +5,7 @@ pub mod dns;
 pub mod executor;
 pub mod folder;
 pub mod fuzz;
+pub mod guest;
 pub mod http;
 pub mod limits;
 pub mod log;

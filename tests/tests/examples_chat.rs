@@ -1,50 +1,11 @@
 //! The example `chat`: who hears what, and that nobody is held up.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::BufReader;
+use std::net::Shutdown;
 
+use pollywog_tests::guest::Guest;
 use pollywog_tests::program::{Program, Signal, bounded};
 use socket2::{Domain, Socket, Type};
-
-/// Somebody in the room.
-struct Guest(BufReader<TcpStream>);
-
-impl Guest {
-    /// Connects, and gives a name.
-    fn enter(chat: &Program, name: &str) -> Self {
-        let mut guest = Self::connect(chat);
-        guest.say(name);
-        let welcome = guest.hear();
-        assert!(welcome.starts_with(&format!("* welcome, {name}.")), "{welcome}");
-        guest
-    }
-
-    fn connect(chat: &Program) -> Self {
-        let mut guest = Self(BufReader::new(chat.connect()));
-        assert_eq!(guest.hear(), "* hello! What is your name?");
-        guest
-    }
-
-    fn say(&mut self, line: &str) {
-        self.send(format!("{line}\n").as_bytes());
-    }
-
-    fn send(&mut self, bytes: &[u8]) {
-        self.0.get_mut().write_all(bytes).unwrap();
-    }
-
-    /// The next line; fails when there is none for a while.
-    fn hear(&mut self) -> String {
-        let mut line = String::new();
-        self.0.read_line(&mut line).unwrap();
-        assert_eq!(line.pop(), Some('\n'), "the connection ended after '{line}'");
-        line
-    }
-
-    fn hears_the_end(&mut self) {
-        assert_eq!(self.0.read_line(&mut String::new()).unwrap(), 0);
-    }
-}
 
 /// Two guests who know of each other.
 fn two(chat: &Program) -> (Guest, Guest) {
@@ -98,7 +59,7 @@ fn a_name_is_one_word_and_nobody_elses() {
     let mut late = Guest::connect(&chat);
     late.say("ann");
     assert_eq!(late.hear(), "* that name is taken. Another name?");
-    for name in ["", "two words", "/who", "*", "ann:", "a-name-that-is-very-much-too-long"] {
+    for name in ["", "two words", "/who", "*", "ann:", "ann@south", "a-name-that-is-very-much-too-long"] {
         late.say(name);
         assert_eq!(late.hear(), "* a name is one word of at most 24 bytes. Another name?", "{name}");
     }
@@ -128,7 +89,7 @@ fn an_unknown_command_is_for_its_sender_alone() {
     let chat = Program::start("chat", &[]);
     let (mut ann, mut bob) = two(&chat);
     ann.say("/dance");
-    assert_eq!(ann.hear(), "* there are /who, /nick NEW and /quit");
+    assert_eq!(ann.hear(), "* there are /who, /nick NEW, /join ROOM, /rooms and /quit");
     ann.say("never mind");
     assert_eq!(bob.hear(), "ann: never mind");
 }
@@ -234,4 +195,72 @@ fn who_has_no_more_to_say_is_let_go() {
     assert_eq!(ann.hear(), "* bob has left");
     assert_eq!(bob.hear(), "* goodbye");
     bob.hears_the_end();
+}
+
+#[test]
+fn rooms_hear_nothing_of_each_other() {
+    let chat = Program::start("chat", &[]);
+    let (mut ann, mut bob) = two(&chat);
+    ann.say("/join tea");
+    ann.hears("* you are in tea now. In the room: ann");
+    bob.hears("* ann has left");
+    ann.say("nobody hears this");
+    bob.say("nor this");
+    bob.say("/rooms");
+    bob.hears("* rooms: lobby (1), tea (1)");
+    bob.say("/nick ann");
+    bob.hears("* that name is taken");
+    bob.say("/join tea");
+    bob.hears("* you are in tea now. In the room: ann, bob");
+    ann.hears("* bob is here");
+    ann.say("hello");
+    bob.hears("ann: hello");
+    ann.say("/join lobby");
+    ann.hears("* you are in lobby now. In the room: ann");
+    bob.hears("* ann has left");
+    bob.say("/rooms");
+    bob.hears("* rooms: lobby (1), tea (1)");
+}
+
+#[test]
+fn a_room_is_one_word_and_another_one() {
+    let chat = Program::start("chat", &[]);
+    let mut ann = Guest::enter(&chat, "ann");
+    for room in ["", "two words", "/who", "a:b", "a-name-that-is-very-much-too-long"] {
+        ann.say(&format!("/join {room}"));
+        ann.hears("* a room is one word of at most 24 bytes");
+    }
+    ann.say("/join lobby");
+    ann.hears("* you are there");
+}
+
+#[test]
+fn everybody_is_told_that_the_server_closes_after_what_was_said() {
+    let chat = Program::start("chat", &[]);
+    let (mut ann, mut bob) = two(&chat);
+    let mut nobody = Guest::connect(&chat);
+    ann.say("the last word");
+    bob.hears("ann: the last word");
+    let ended = chat.end(Signal::TERM);
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(ended.said, "the room is closed\n");
+    for guest in [&mut ann, &mut bob, &mut nobody] {
+        guest.hears("* the server closes");
+        guest.hears_the_end();
+    }
+}
+
+/// However many leave at the end, nobody's queue is full of that.
+#[test]
+fn the_end_is_heard_in_a_full_room() {
+    let chat = Program::start("chat", &[]);
+    let mut guests: Vec<_> = (0..200).map(|number| Guest::enter(&chat, &format!("guest-{number}"))).collect();
+    assert!(chat.end(Signal::TERM).status.success());
+    for (number, guest) in guests.iter_mut().enumerate() {
+        for later in number + 1..200 {
+            guest.hears(&format!("* guest-{later} is here"));
+        }
+        guest.hears("* the server closes");
+        guest.hears_the_end();
+    }
 }

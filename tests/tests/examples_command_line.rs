@@ -53,7 +53,7 @@ fn help_explains_every_option() {
     for (example, options) in [
         ("echo", &["--addr", "127.0.0.1:7007", "--lent", "--trace"][..]),
         ("udp_echo", &["--addr", "127.0.0.1:7007"]),
-        ("chat", &["--addr", "127.0.0.1:7008"]),
+        ("chat", &["--addr", "127.0.0.1:7008", "--redis", "--node"]),
         ("proxy", &["--addr", "127.0.0.1:7009", "--to"]),
         ("client", &["--addr", "127.0.0.1:7007", "--connections", "--size", "--seconds"]),
     ] {
