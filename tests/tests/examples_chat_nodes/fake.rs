@@ -1,0 +1,88 @@
+//! A Redis that says what the test wants, when the test wants it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+
+use pollywog_tests::program::bounded;
+
+pub(crate) struct Fake(TcpListener);
+
+impl Fake {
+    pub(crate) fn listen() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    pub(crate) fn place(&self) -> String {
+        self.0.local_addr().unwrap().to_string()
+    }
+
+    /// The two connections of a node: that which subscribes, and that which publishes.
+    pub(crate) fn accept(&self) -> [Client; 2] {
+        let mut clients = [(); 2].map(|()| Client(BufReader::new(bounded(self.0.accept().unwrap().0))));
+        for client in &mut clients {
+            assert_eq!(client.command(), ["PING"]);
+            client.answer("+PONG\r\n");
+        }
+        clients
+    }
+
+    /// Answers whatever comes on each connection with `bytes`, and ends it.
+    pub(crate) fn answer_all(self, bytes: &'static [u8]) {
+        std::thread::spawn(move || {
+            for mut stream in self.0.incoming().map_while(Result::ok) {
+                let _ = stream.read(&mut [0; 256]);
+                let _ = stream.write_all(bytes);
+                let _ = stream.shutdown(Shutdown::Write);
+                // Without this, what the client still sends resets what it is still to read.
+                let _ = stream.read_to_end(&mut Vec::new());
+            }
+        });
+    }
+}
+
+/// A connection of a node.
+pub(crate) struct Client(BufReader<TcpStream>);
+
+impl Client {
+    /// The next command that is no PING; those are answered.
+    pub(crate) fn work(&mut self) -> Vec<String> {
+        loop {
+            let command = self.command();
+            if command != ["PING"] {
+                return command;
+            }
+            self.answer("+PONG\r\n");
+        }
+    }
+
+    fn command(&mut self) -> Vec<String> {
+        let count = self.number('*');
+        let mut word = || {
+            let mut bytes = vec![0; self.number('$') + 2];
+            self.0.read_exact(&mut bytes).unwrap();
+            bytes.truncate(bytes.len() - 2);
+            String::from_utf8(bytes).unwrap()
+        };
+        (0..count).map(|_| word()).collect()
+    }
+
+    fn number(&mut self, kind: char) -> usize {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        line.trim_end().strip_prefix(kind).and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("'{line}'"))
+    }
+
+    pub(crate) fn answer(&mut self, bytes: &str) {
+        self.0.get_mut().write_all(bytes.as_bytes()).unwrap();
+    }
+
+    /// What a subscriber is told: texts as bulk strings.
+    pub(crate) fn tell(&mut self, texts: [&str; 3]) {
+        let texts = texts.map(|text| format!("${}\r\n{text}\r\n", text.len()));
+        self.answer(&format!("*3\r\n{}", texts.concat()));
+    }
+
+    pub(crate) fn confirm(&mut self, channel: &str) {
+        self.answer(&format!("*3\r\n$9\r\nsubscribe\r\n${}\r\n{channel}\r\n:1\r\n", channel.len()));
+    }
+}
