@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 
 use pollywog_tests::program::bounded;
 
@@ -26,17 +28,20 @@ impl Fake {
         clients
     }
 
-    /// Answers whatever comes on each connection with `bytes`, and ends it.
-    pub(crate) fn answer_all(self, bytes: &'static [u8]) {
-        std::thread::spawn(move || {
+    /// Answers whatever comes on each connection with `bytes`, and ends it. Tells of each.
+    pub(crate) fn answer_all(self, bytes: &'static [u8]) -> Receiver<()> {
+        let (sender, receiver) = channel();
+        thread::spawn(move || {
             for mut stream in self.0.incoming().map_while(Result::ok) {
                 let _ = stream.read(&mut [0; 256]);
                 let _ = stream.write_all(bytes);
                 let _ = stream.shutdown(Shutdown::Write);
                 // Without this, what the client still sends resets what it is still to read.
                 let _ = stream.read_to_end(&mut Vec::new());
+                let _ = sender.send(());
             }
         });
+        receiver
     }
 }
 
@@ -76,10 +81,18 @@ impl Client {
         self.0.get_mut().write_all(bytes.as_bytes()).unwrap();
     }
 
-    /// What a subscriber is told: texts as bulk strings.
-    pub(crate) fn tell(&mut self, texts: [&str; 3]) {
-        let texts = texts.map(|text| format!("${}\r\n{text}\r\n", text.len()));
+    /// Tells a subscriber what was published.
+    pub(crate) fn tell(&mut self, channel: &str, text: &str) {
+        let texts = ["message", channel, text].map(|text| format!("${}\r\n{text}\r\n", text.len()));
         self.answer(&format!("*3\r\n{}", texts.concat()));
+    }
+
+    /// What is published there next.
+    pub(crate) fn published(&mut self, channel: &str) -> String {
+        let [command, published_to, text] = self.work().try_into().unwrap();
+        assert_eq!((command.as_str(), published_to.as_str()), ("PUBLISH", channel));
+        self.answer(":1\r\n");
+        text
     }
 
     pub(crate) fn confirm(&mut self, channel: &str) {

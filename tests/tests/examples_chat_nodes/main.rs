@@ -8,10 +8,10 @@ use std::net::TcpListener;
 use std::thread;
 
 use pollywog_tests::guest::Guest;
-use pollywog_tests::program::{Program, Signal, bounded, run};
+use pollywog_tests::program::{LIMIT, Program, Signal, bounded, run};
 use socket2::{Domain, Socket, Type};
 
-use fake::Fake;
+use fake::{Client, Fake};
 use redis::Redis;
 
 const CUT_OFF: &str = "* the other nodes are out of reach: only those at this one hear you";
@@ -413,10 +413,8 @@ fn what_others_publish_is_no_line() {
     ann.hears("bob@south: hello");
 }
 
-/// Whoever says `* you are in tea now` hears what is said in tea from then on.
-#[test]
-fn a_room_is_entered_once_it_is_heard() {
-    let fake = Fake::listen();
+/// A node at a Redis of the test's hand, with ann in the lobby.
+fn at_fake(fake: &Fake) -> (Program, [Client; 2], Guest) {
     // The node says that it listens once Redis has answered.
     let (north, [mut subscriber, mut publisher]) = thread::scope(|scope| {
         let clients = scope.spawn(|| fake.accept());
@@ -427,25 +425,69 @@ fn a_room_is_entered_once_it_is_heard() {
     assert_eq!(subscriber.work(), ["SUBSCRIBE", "chat:lobby"]);
     subscriber.confirm("chat:lobby");
     ann.hears("* welcome, ann. In the room: ann");
-    let mut published = |channel: &str| {
-        let [_, published_to, text] = publisher.work().try_into().unwrap();
-        assert_eq!(published_to, channel);
-        publisher.answer(":1\r\n");
-        text
-    };
-    let text = published("chat:lobby");
+    let text = publisher.published("chat:lobby");
     assert!(text.ends_with(" north ann here "), "{text}");
-    subscriber.tell(["message", "chat:lobby", &text]);
+    subscriber.tell("chat:lobby", &text);
+    (north, [subscriber, publisher], ann)
+}
 
+/// Whoever reads `* you are in tea now` hears what is said in tea from then on.
+#[test]
+fn a_room_is_entered_once_it_is_heard() {
+    let fake = Fake::listen();
+    let (north, [mut subscriber, mut publisher], mut ann) = at_fake(&fake);
     ann.say("/join tea");
     assert_eq!(subscriber.work(), ["SUBSCRIBE", "chat:tea"]);
     let mut amy = Guest::connect(&north);
     amy.say("amy");
     amy.hears("* welcome, amy. In the room: amy, ann");
-    subscriber.tell(["message", "chat:lobby", &published("chat:lobby")]);
+    subscriber.tell("chat:lobby", &publisher.published("chat:lobby"));
     ann.hears("* amy is here");
     subscriber.confirm("chat:tea");
     ann.hears("* you are in tea now. In the room: ann");
+}
+
+#[test]
+fn what_was_said_before_ones_arrival_is_not_heard() {
+    let fake = Fake::listen();
+    let (north, [mut subscriber, mut publisher], mut ann) = at_fake(&fake);
+    let mut amy = Guest::connect(&north);
+    amy.say("amy");
+    amy.hears("* welcome, amy. In the room: amy, ann");
+    let amy_is_here = publisher.published("chat:lobby");
+    for text in ["0 0 east eve said before", &amy_is_here, "0 1 east eve said after"] {
+        subscriber.tell("chat:lobby", text);
+    }
+    for line in ["eve@east: before", "* amy is here", "eve@east: after"] {
+        ann.hears(line);
+    }
+    amy.hears("eve@east: after");
+}
+
+/// Redis may have taken a line from a connection that is broken by now.
+#[test]
+fn what_comes_back_late_was_told_already() {
+    let fake = Fake::listen();
+    let (north, [mut subscriber, mut publisher], mut ann) = at_fake(&fake);
+    let mut amy = Guest::connect(&north);
+    amy.say("amy");
+    amy.hears("* welcome, amy. In the room: amy, ann");
+    subscriber.tell("chat:lobby", &publisher.published("chat:lobby"));
+    ann.hears("* amy is here");
+    ann.say("hello");
+    let late = publisher.published("chat:lobby");
+    drop((subscriber, publisher));
+    amy.hears("ann: hello");
+    amy.hears(CUT_OFF);
+
+    let [mut subscriber, mut publisher] = fake.accept();
+    assert_eq!(subscriber.work(), ["SUBSCRIBE", "chat:lobby"]);
+    subscriber.confirm("chat:lobby");
+    amy.hears(BACK);
+    subscriber.tell("chat:lobby", &late);
+    ann.say("after");
+    subscriber.tell("chat:lobby", &publisher.published("chat:lobby"));
+    amy.hears("ann: after");
 }
 
 #[test]
@@ -457,10 +499,14 @@ fn what_is_no_redis_is_told_once() {
     ] {
         let fake = Fake::listen();
         let place = fake.place();
-        fake.answer_all(answer);
+        let attempts = fake.answer_all(answer);
         let north = node(&place, "north");
         let mut ann = Guest::enter(&north, "ann");
         ann.hears(CUT_OFF);
+        // Two connections for each of three attempts.
+        for _ in 0..6 {
+            attempts.recv_timeout(LIMIT).unwrap();
+        }
         let ended = north.end(Signal::INT);
         assert!(ended.status.success(), "{ended:?}");
         let complained = ended.complained;
