@@ -13,9 +13,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod chat;
 mod files;
 mod http;
-pub mod chat;
 mod limits;
 mod program;
 pub mod redis;
