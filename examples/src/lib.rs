@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `program.rs` | [`main`]: command line, runtime, exit status; what is said on the terminal |
 //! | `serve.rs` | [`listen`], [`prepare`], [`interrupted`] and [`until_interrupted`] |
+//! | `kv.rs`, `kv/` | the inside of the example `kv`: bytes in, bytes out |
 //! | `limits.rs` | [`allow_descriptors`], [`need_descriptors`] |
 //! | `http.rs` | [`text`], [`json`], [`full`]: answers of HTTP |
 //! | `files.rs`, `files/` | [`Files`]: files over HTTP |
@@ -16,6 +17,8 @@
 pub mod chat;
 mod files;
 mod http;
+pub mod chat;
+pub mod kv;
 mod limits;
 mod program;
 pub mod redis;

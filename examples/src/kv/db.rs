@@ -1,0 +1,88 @@
+//! What the connections share.
+
+use std::mem;
+use std::task::Waker;
+use std::time::Instant;
+
+use super::channels::Channels;
+use super::session::Session;
+use super::store::Store;
+
+/// The keys, the channels, and what `INFO` tells.
+#[derive(Debug)]
+pub struct Db {
+    pub(super) store: Store,
+    pub(super) channels: Channels,
+    pub(super) counts: Counts,
+    started: Instant,
+    wakers: Vec<Waker>,
+}
+
+/// What has happened so far, and how many are connected.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) clients: u64,
+    pub(super) connections: u64,
+    pub(super) commands: u64,
+    pub(super) hits: u64,
+    pub(super) misses: u64,
+    pub(super) expired: u64,
+}
+
+impl Db {
+    /// Without keys. Those of the clients may take about `max_memory` bytes, with the names of their channels; what a
+    /// connection holds of a command that is not whole, and of replies that are not read, comes on top.
+    pub fn new(max_memory: usize, now: Instant) -> Self {
+        Self {
+            store: Store::new(max_memory),
+            channels: Channels::default(),
+            counts: Counts::default(),
+            started: now,
+            wakers: Vec::new(),
+        }
+    }
+
+    /// A new connection, which is to [`leave`](Self::leave) at its end.
+    pub fn join(&mut self) -> Session {
+        self.counts.clients += 1;
+        self.counts.connections += 1;
+        Session::new(self.counts.connections)
+    }
+
+    /// The end of a connection.
+    pub fn leave(&mut self, session: &mut Session) {
+        self.counts.clients -= 1;
+        session.client.unsubscribe_all(self);
+    }
+
+    /// Takes out keys that have expired, at most `most`. Whether there may be more.
+    pub fn sweep(&mut self, most: usize, now: Instant) -> bool {
+        let swept = self.store.sweep(most, now);
+        self.counts.expired += swept as u64;
+        swept == most
+    }
+
+    /// Who has a message now. They are to be woken once the database is not borrowed any more.
+    #[must_use]
+    pub fn wakers(&mut self) -> Vec<Waker> {
+        mem::take(&mut self.wakers)
+    }
+
+    /// How many keys there are, with those that have expired and are not swept yet.
+    pub fn keys(&self) -> usize {
+        self.store.len()
+    }
+
+    /// How many bytes count against `max_memory`.
+    pub fn memory(&self) -> usize {
+        self.store.memory.used()
+    }
+
+    pub(super) fn publish(&mut self, channel: &[u8], message: &[u8]) -> usize {
+        self.channels.publish(channel, message, &mut self.wakers)
+    }
+
+    pub(super) fn uptime(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.started).as_secs()
+    }
+}
