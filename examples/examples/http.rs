@@ -113,6 +113,7 @@ async fn serve(options: Options) -> io::Result<()> {
     let server = Server::new(listen(&options.addr).await?)
         .max_connections(options.max_connections)
         .idle_timeout(options.idle_timeout)
+        .drain_delay(options.drain_delay)
         .drain_timeout(options.drain_timeout);
     let status = server.status();
     let site = Rc::new(Site { files, status: status.clone() });
@@ -157,6 +158,10 @@ struct Options {
     /// How long the header of a request may take
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     header_timeout: Duration,
+
+    /// How long it goes on after the signal, for load balancers to notice that /ready says no
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    drain_delay: Duration,
 
     /// How long requests under way have at the end
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
