@@ -17,7 +17,6 @@
 pub mod chat;
 mod files;
 mod http;
-pub mod chat;
 pub mod kv;
 mod limits;
 mod program;
