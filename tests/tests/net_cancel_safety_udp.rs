@@ -1,10 +1,14 @@
 //! Datagrams over UDP, dropped at every poll: none is lost, and none is sent that nobody was told of.
 
+use std::io::Read;
 use std::net::{SocketAddr, UdpSocket as Peer};
+use std::rc::Rc;
 
 use pollywog_net::{UdpSocket, spawn};
 use pollywog_tests::cancel::at_every_poll;
+use pollywog_tests::namespace::{in_namespace, ip};
 use pollywog_tests::net::{run, turns};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Two that are connected to each other.
 async fn ends() -> (UdpSocket, Peer, SocketAddr) {
@@ -58,7 +62,7 @@ receives! {
 fn a_receive_that_is_dropped_leaves_the_datagram_to_another() {
     run(at_every_poll(async |cut| {
         let (socket, peer, _) = ends().await;
-        let socket = std::rc::Rc::new(socket);
+        let socket = Rc::new(socket);
         let neighbour = spawn({
             let socket = socket.clone();
             async move { socket.recv(&mut [0; 16]).await.unwrap() }
@@ -88,4 +92,44 @@ fn send_and_send_to() {
         assert_eq!(peer.recv(&mut buffer).unwrap(), 4);
         assert_eq!(&buffer[..4], b"last");
     }));
+}
+
+/// As above, where there is room only when a neighbour is known: what is sent to it stands in a queue that is charged to
+/// the socket.
+#[test]
+fn send_without_room() {
+    const TO: ([u8; 4], u16) = ([192, 0, 2, 2], 7007);
+    /// `ETH_P_IP`, in the order of the network.
+    const IP: i32 = 0x0800_u16.to_be() as i32;
+    in_namespace("send_without_room", || {
+        ip("link add here type veth peer name there");
+        ip("addr add 192.0.2.1/24 dev here");
+        ip("link set here up");
+        ip("link set there up");
+        // Hears every packet that arrives there.
+        let wire = Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(IP))).unwrap();
+        let arrives = || {
+            let mut packet = [0; 2000];
+            let count = (&wire).read(&mut packet).unwrap();
+            String::from_utf8_lossy(&packet[28..count]).into_owned()
+        };
+        run(at_every_poll(async |cut| {
+            for to in [false, true] {
+                let socket = UdpSocket::bind("192.0.2.1:0").await.unwrap();
+                SockRef::from(&socket).set_send_buffer_size(8 << 10).unwrap();
+                socket.connect(SocketAddr::from(TO)).await.unwrap();
+                while socket.try_send(&[0; 1000]).is_ok() {}
+                let come = || ip("neigh replace 192.0.2.2 lladdr 02:00:00:00:00:02 dev here nud permanent");
+                let sent = match to {
+                    false => cut.apply(socket.send(b"sent"), come).await,
+                    true => cut.apply(socket.send_to(b"sent", SocketAddr::from(TO)), come).await,
+                };
+                socket.send(b"last").await.unwrap();
+                let packets = std::iter::repeat_with(arrives).take_while(|text| text != "last");
+                assert_eq!(packets.filter(|text| text == "sent").count(), sent.iter().count());
+                assert!(sent.is_none_or(|sent| sent.unwrap() == 4));
+                ip("neigh del 192.0.2.2 dev here");
+            }
+        }));
+    });
 }
