@@ -27,7 +27,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
 /// How long a test waits for anything before it fails.
-pub const LIMIT: Duration = Duration::from_secs(10);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs `future` on a runtime of its own, and fails when it takes longer than [`LIMIT`].
 pub fn run<T>(future: impl Future<Output = T>) -> T {
