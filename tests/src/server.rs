@@ -1,8 +1,10 @@
 //! What the tests of `pollywog_net::server` share: a server under way, handlers, and a clock that stands still.
 
+use std::fs;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::thread;
 
 use futures::{AsyncReadExt, AsyncWriteExt};
 use pollywog_net::cancel::CancelToken;
@@ -99,9 +101,30 @@ pub async fn ping(client: &mut TcpStream) {
 
 /// A client of std that has connected and sent `ping`, which the server may not have seen yet.
 pub fn pinged(addr: SocketAddr) -> std::net::TcpStream {
-    let client = std::net::TcpStream::connect(addr).unwrap();
-    io::Write::write_all(&mut &client, b"ping").unwrap();
-    client
+    all_pinged(addr, 1).remove(0)
+}
+
+/// `count` clients as of [`pinged`].
+pub fn all_pinged(addr: SocketAddr, count: usize) -> Vec<std::net::TcpStream> {
+    let clients: Vec<_> = (0..count).map(|_| std::net::TcpStream::connect(addr).unwrap()).collect();
+    clients.iter().for_each(|client| io::Write::write_all(&mut &*client, b"ping").unwrap());
+    all_arrived(addr);
+    clients
+}
+
+/// Blocks the thread until all that was sent to the server at `addr` has arrived: its clients stand in its queue by
+/// then. A busy kernel puts that off, also on the loopback.
+pub fn all_arrived(addr: SocketAddr) {
+    let IpAddr::V4(ip) = addr.ip() else { unimplemented!("{addr}") };
+    let remote = format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), addr.port());
+    let is_under_way = |line: &str| {
+        let mut fields = line.split_whitespace().skip(2);
+        let (to, _state, queues) = (fields.next(), fields.next(), fields.next());
+        to == Some(&remote) && queues.is_some_and(|queues| !queues.starts_with("00000000:"))
+    };
+    while fs::read_to_string("/proc/net/tcp").unwrap().lines().any(is_under_way) {
+        thread::yield_now();
+    }
 }
 
 /// Runs `future` on a runtime of its own whose clock stands still, but for `time::advance`: also while all wait.
