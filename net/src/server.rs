@@ -17,6 +17,23 @@
 //! 7. those that still run are dropped where they wait, and [reported](Drained).
 //!
 //! Where no descriptor is left in the second step, those that run are told at once, so that they make room.
+//!
+//! # Restarting without losing anybody
+//!
+//! The steps above lose nobody who has connected. Who connects next has to find somebody, which takes one of these:
+//!
+//! - **The socket outlives the process.** A service manager holds it, and each process inherits it (`Inherited`, feature
+//!   `listenfd`), or the old process passes it to the new one over a Unix socket. Both may accept at once, and where
+//!   neither runs, whoever comes waits in the queue. Nothing has to be told to anybody.
+//! - **A load balancer sends them elsewhere.** It asks each of several servers whether it is ready, on a page of its own,
+//!   which looks at [`Status::is_draining`]; and [`drain_delay`](Server::drain_delay) gives it the time to hear a no.
+//! - **Both processes listen on one address** (`SO_REUSEPORT`:
+//!   [`TcpSocket::set_reuseport`](crate::TcpSocket::set_reuseport)). This loses somebody now and then, unless
+//!   `net.ipv4.tcp_migrate_req` is 1 (Linux 5.14 and newer): the kernel gives each listener a queue, and resets what comes
+//!   into that of the old one between its last accept and its close.
+//!
+//! A connection that is open is another matter: its protocol needs a word for 'this answer is the last one', and a client
+//! that has just asked must not be cut off. HTTP has both, and `http::Http` (feature `http`) does them.
 
 mod attend;
 mod connection;

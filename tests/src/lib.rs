@@ -8,6 +8,7 @@ pub mod fuzz;
 pub mod guest;
 pub mod http;
 pub mod limits;
+pub mod load;
 pub mod log;
 pub mod memory;
 pub mod namespace;

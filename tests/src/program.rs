@@ -68,8 +68,13 @@ pub struct Program<A = SocketAddr> {
 impl Program {
     /// Starts an example that serves, on a port that the system picks, and waits until it listens.
     pub fn start(example: &str, arguments: &[&str]) -> Self {
+        Self::start_on(example, "127.0.0.1:0", arguments)
+    }
+
+    /// The same on an address that the test knows.
+    pub fn start_on(example: &str, addr: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(path(example));
-        command.args(["--addr", "127.0.0.1:0"]).args(arguments);
+        command.args(["--addr", addr]).args(arguments);
         Self::listening(example, command)
     }
 
