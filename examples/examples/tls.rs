@@ -31,10 +31,10 @@ use futures_rustls::server::TlsStream;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use pollywog_examples::{address, explain, interrupted, listen, say};
+use pollywog_examples::{address, explain, interrupted, listen, say, summary};
 use pollywog_net::cancel::CancelToken;
 use pollywog_net::http::Http;
-use pollywog_net::server::{Connection, Server, Status};
+use pollywog_net::server::{Connection, Server};
 use pollywog_net::time;
 use rcgen::{CertificateParams, CertifiedKey, DnType, KeyPair};
 
@@ -146,15 +146,6 @@ async fn serve(options: Options) -> io::Result<()> {
         0 => Ok(()),
         left => Err(io::Error::other(format!("{left} connections did not end in time"))),
     }
-}
-
-/// `connections: 3, failed: 1 (timed out: 1)`
-fn summary(status: &Status) -> String {
-    let errors = status.errors();
-    let failed: u64 = errors.iter().map(|(_, count)| count).sum();
-    let kinds: Vec<_> = errors.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
-    let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
-    format!("connections: {}, failed: {failed}{kinds}", status.accepted())
 }
 
 /// A server of HTTPS and of an echo over TLS, until Ctrl-C.

@@ -10,6 +10,7 @@
 //! | `files.rs`, `files/` | [`Files`]: files over HTTP |
 //! | `chat.rs`, `chat/` | the parts of the program `chat` |
 //! | `redis.rs` | a small client of Redis |
+//! | `summary.rs` | [`summary`]: what a server says at its end |
 //! | `trace.rs` | [`show_everything`]: what `tracing` tells, for people |
 
 #![forbid(unsafe_code)]
@@ -22,6 +23,7 @@ mod limits;
 mod program;
 pub mod redis;
 mod serve;
+mod summary;
 mod trace;
 
 pub use self::files::Files;
@@ -29,4 +31,5 @@ pub use self::http::{HttpBody, full, json, text};
 pub use self::limits::{allow_descriptors, need_descriptors};
 pub use self::program::{address, explain, main, say, warn};
 pub use self::serve::{interrupted, listen, prepare, until_interrupted};
+pub use self::summary::summary;
 pub use self::trace::show_everything;
