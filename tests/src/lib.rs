@@ -1,5 +1,6 @@
 //! What the tests in `tests/` share.
 
+pub mod browser;
 pub mod cancel;
 pub mod dns;
 pub mod executor;
