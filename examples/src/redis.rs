@@ -123,11 +123,11 @@ impl Replies {
         Self { stream: Box::new(stream), bytes: BytesMut::new() }
     }
 
-    /// The next reply, or the next message to who has subscribed.
+    /// The next reply, or the next message to who has subscribed. It may be an error: see [`granted`].
     ///
     /// # Errors
     ///
-    /// When Redis answers with an error; when the connection ends, or what comes is not Redis's protocol.
+    /// When the connection ends, or what comes is not Redis's protocol.
     ///
     /// # Cancel safety
     ///
@@ -135,7 +135,6 @@ impl Replies {
     pub async fn next(&mut self) -> io::Result<Reply> {
         loop {
             match decode(&self.bytes).map_err(|error| wrong(error.details()))? {
-                Some((Reply::Error(text), _)) => return Err(io::Error::other(text)),
                 Some((reply, length)) => {
                     self.bytes.advance(length);
                     return Ok(reply);
@@ -161,6 +160,18 @@ impl Replies {
 impl fmt::Debug for Replies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Replies").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+/// The reply, unless Redis refuses what was asked.
+///
+/// # Errors
+///
+/// Redis's own, in its words.
+pub fn granted(reply: Reply) -> io::Result<Reply> {
+    match reply {
+        Reply::Error(text) => Err(io::Error::other(text)),
+        reply => Ok(reply),
     }
 }
 

@@ -87,11 +87,13 @@ async fn converse(connection: &Connection, hall: &Hall, me: &Member) -> io::Resu
 
 async fn who(hall: &Hall, room: &str) -> String {
     let nodes = match hall.bridge() {
+        Some(bridge) => bridge.nodes(room).await,
+        None => None,
+    };
+    let nodes = match nodes {
+        Some(nodes) => format!("; other nodes that share it: {}", nodes.saturating_sub(1)),
+        None if hall.is_cut_off() => "; the other nodes are out of reach".to_owned(),
         None => String::new(),
-        Some(bridge) => match bridge.nodes(room).await {
-            Some(nodes) => format!("; other nodes that share it: {}", nodes.saturating_sub(1)),
-            None => "; the other nodes are out of reach".to_owned(),
-        },
     };
     format!("* in the room: {}{nodes}", hall.who(room))
 }

@@ -17,7 +17,7 @@ use super::event::Notice;
 use super::hall::{CUT_OFF, Hall};
 use super::pauses::Pauses;
 use crate::program::{explain, warn};
-use crate::redis::{Commands, Place, Replies, Reply};
+use crate::redis::{Commands, Place, Replies, Reply, granted};
 
 /// What a room's channel is called, before its name.
 const CHANNELS: &str = "chat:";
@@ -111,7 +111,7 @@ impl Keeper {
         let (mut commands, mut replies) = self.place.connect().await?;
         commands.add(&["PING"]);
         commands.send().await?;
-        replies.next().await?;
+        granted(replies.next().await?)?;
         Ok((commands, replies))
     }
 
@@ -138,7 +138,7 @@ impl Keeper {
             if queue.is_some() && bridge.channels.are_confirmed() {
                 self.stands(hall, bridge, queue.take());
             }
-            if let Reply::Array(parts) = within(replies.next()).await? {
+            if let Reply::Array(parts) = granted(within(replies.next()).await?)? {
                 take(hall, bridge, &parts);
             }
             // A hundred messages may have come at once: those who listen get their turn between them.
@@ -208,12 +208,15 @@ async fn publish((mut redis, mut replies): (Commands, Replies), mut queue: mpsc:
         }
         within(redis.send()).await?;
         for command in batch {
-            let reply = within(replies.next()).await?;
-            if let (Command::Nodes { answer, .. }, Reply::Array(parts)) = (command, reply)
-                && let [_, Reply::Integer(count)] = parts.as_slice()
-            {
-                // Who asked may be gone.
-                let _ = answer.send(count.unsigned_abs());
+            match (command, within(replies.next()).await?) {
+                // Who asked may be gone; and not everything that speaks Redis's protocol knows the answer.
+                (Command::Nodes { answer, .. }, Reply::Array(parts)) => {
+                    if let [_, Reply::Integer(count)] = parts.as_slice() {
+                        let _ = answer.send(count.unsigned_abs());
+                    }
+                }
+                (Command::Nodes { .. }, _) => {}
+                (_, reply) => drop(granted(reply)?),
             }
         }
     }

@@ -393,6 +393,40 @@ fn redis_may_be_at_a_unix_socket() {
     bob.hears("ann@north: hello");
 }
 
+/// Our own `kv` does in its place: it speaks the protocol, and knows no PUBSUB.
+#[test]
+fn kv_does_in_place_of_redis() {
+    let (port, _reserved) = redis::reserve();
+    let place = format!("127.0.0.1:{port}");
+    let kv = Program::start_on("kv", &place, &[]);
+    let [north, south] = ["north", "south"].map(|name| node(&place, name));
+    let [mut ann, mut amy, mut bob] = three(&north, &south);
+    let burst: String = (0..200).map(|number| format!("{number}\n")).collect();
+    ann.send(burst.as_bytes());
+    for number in 0..200 {
+        amy.hears(&format!("ann: {number}"));
+        bob.hears(&format!("ann@north: {number}"));
+    }
+    ann.say("/who");
+    ann.hears("* in the room: amy, ann");
+    bob.say("/join tea");
+    bob.hears("* you are in tea now. In the room: bob");
+    for guest in [&mut ann, &mut amy] {
+        guest.hears("* bob@south has left");
+    }
+    assert!(kv.end(Signal::TERM).status.success());
+    for guest in [&mut ann, &mut amy, &mut bob] {
+        guest.hears(CUT_OFF);
+    }
+    let _kv = Program::start_on("kv", &place, &[]);
+    for guest in [&mut ann, &mut amy, &mut bob] {
+        guest.hears(BACK);
+    }
+    ann.say("/join tea");
+    ann.hears("* you are in tea now. In the room: ann");
+    bob.hears("* ann@north is here");
+}
+
 #[test]
 fn what_others_publish_is_no_line() {
     let Some(redis) = Redis::own("what_others_publish_is_no_line") else { return };
