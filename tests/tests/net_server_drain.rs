@@ -312,6 +312,31 @@ fn without_time_nobody_is_waited_for() {
 }
 
 #[test]
+fn who_is_dropped_is_gone_when_the_server_returns() {
+    run(async {
+        let server = Server::bind("127.0.0.1:0").await.unwrap().drain_timeout(Duration::ZERO);
+        let (status, alive) = (server.status(), Rc::new(()));
+        let client = pinged(server.listener().local_addr().unwrap());
+        let handler = |connection: Connection| {
+            let alive = alive.clone();
+            async move {
+                pending::<()>().await;
+                drop((connection, alive));
+                Ok(())
+            }
+        };
+        let signal = async {
+            while status.accepted() < 1 {
+                turns(1).await;
+            }
+        };
+        let drained = server.serve_until(signal, handler).await.unwrap();
+        assert_eq!((Rc::strong_count(&alive), status.active(), drained.left().len()), (1, 0, 1));
+        assert_eq!(rest(&client).unwrap_err().kind(), ErrorKind::ConnectionReset, "it is closed, with its text unread");
+    });
+}
+
+#[test]
 fn with_all_the_time_everybody_is_waited_for() {
     still(async {
         let handler = async |connection: Connection| {
