@@ -15,4 +15,5 @@ pub mod memory;
 pub mod namespace;
 pub mod net;
 pub mod program;
+pub mod redis;
 pub mod server;

@@ -4,9 +4,14 @@ use pollywog_tests::program::run;
 
 #[test]
 fn a_wrong_address_is_one_line() {
-    for (example, arguments) in
-        [("echo", &[][..]), ("udp_echo", &[]), ("chat", &[]), ("client", &[]), ("proxy", &["--to", "127.0.0.1:1"])]
-    {
+    for (example, arguments) in [
+        ("echo", &[][..]),
+        ("udp_echo", &[]),
+        ("chat", &[]),
+        ("client", &[]),
+        ("kv", &[]),
+        ("proxy", &["--to", "127.0.0.1:1"]),
+    ] {
         for addr in ["nonsense", "127.0.0.1", ":7007", "127.0.0.1:70007"] {
             let arguments = [&["--addr", addr], arguments].concat();
             run(example, &arguments).failed_with(2, &format!("{example}: invalid value '{addr}' for '--addr"));
@@ -34,7 +39,7 @@ fn a_missing_argument_is_one_line() {
 
 #[test]
 fn an_unknown_argument_is_one_line() {
-    for example in ["echo", "udp_echo", "chat", "proxy", "client"] {
+    for example in ["echo", "udp_echo", "chat", "kv", "proxy", "client"] {
         let ended = run(example, &["--colour"]);
         ended.failed_with(2, &format!("{example}: unexpected argument '--colour' found"));
         assert!(ended.complained.trim_end().ends_with("(--help explains)"), "{ended:?}");
@@ -54,6 +59,7 @@ fn help_explains_every_option() {
         ("echo", &["--addr", "127.0.0.1:7007", "--lent", "--trace"][..]),
         ("udp_echo", &["--addr", "127.0.0.1:7007"]),
         ("chat", &["--addr", "127.0.0.1:7008", "--redis", "--node"]),
+        ("kv", &["--addr", "127.0.0.1:6380", "--max-connections", "--idle-timeout", "--max-memory"]),
         ("proxy", &["--addr", "127.0.0.1:7009", "--to"]),
         ("client", &["--addr", "127.0.0.1:7007", "--connections", "--size", "--seconds"]),
     ] {

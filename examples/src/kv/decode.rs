@@ -204,8 +204,8 @@ impl fmt::Display for ProtocolError {
             Self::LongLength => f.write_str("too big bulk count string"),
             Self::LongCommand => write!(f, "more than {MAX_COMMAND} bytes in one command"),
             Self::LongLine => f.write_str("too big inline request"),
-            // What would end the line, or move the cursor of who reads it, is replaced.
-            Self::NoArgument(byte) if byte.is_ascii_control() => f.write_str("expected '$', got ' '"),
+            // What would end the line, or is no character, is replaced.
+            Self::NoArgument(byte) if !byte.is_ascii_graphic() => f.write_str("expected '$', got ' '"),
             Self::NoArgument(byte) => write!(f, "expected '$', got '{}'", char::from(*byte)),
             Self::Quotes => f.write_str("unbalanced quotes in request"),
         }

@@ -1,7 +1,6 @@
 //! The example `chat` on several nodes, with a real Redis between them.
 
 mod fake;
-mod redis;
 
 use std::io::BufReader;
 use std::net::TcpListener;
@@ -9,10 +8,10 @@ use std::thread;
 
 use pollywog_tests::guest::Guest;
 use pollywog_tests::program::{LIMIT, Program, Signal, bounded, run};
+use pollywog_tests::redis::Redis;
 use socket2::{Domain, Socket, Type};
 
 use fake::{Client, Fake};
-use redis::Redis;
 
 const CUT_OFF: &str = "* the other nodes are out of reach: only those at this one hear you";
 const BACK: &str = "* the other nodes are in reach again";

@@ -1,19 +1,19 @@
-//! A Redis of the test's own: on a port that nobody else has, its files in a folder that goes with it.
+//! A Redis of a test's own: on a port that nobody else has, its files in a folder that goes with it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use pollywog_tests::folder::Folder;
-use pollywog_tests::limits::has;
-use pollywog_tests::program::{LIMIT, Signal, bounded};
+use crate::folder::Folder;
+use crate::limits::has;
+use crate::program::{LIMIT, Signal, bounded};
 use rustix::process::{Pid, kill_process};
 use socket2::{Domain, Socket, Type};
 
 /// A Redis that runs, until this is dropped, or between [`kill`](Self::kill) and [`start`](Self::start) does not.
 #[derive(Debug)]
-pub(crate) struct Redis {
+pub struct Redis {
     folder: Folder,
     port: u16,
     /// Keeps the port while nobody listens.
@@ -23,14 +23,14 @@ pub(crate) struct Redis {
 
 impl Redis {
     /// `None`, with a line that says so, where there is no Redis.
-    pub(crate) fn own(test: &str) -> Option<Self> {
+    pub fn own(test: &str) -> Option<Self> {
         let mut redis = Self::later(test)?;
         redis.start();
         Some(redis)
     }
 
     /// One that does not run yet.
-    pub(crate) fn later(test: &str) -> Option<Self> {
+    pub fn later(test: &str) -> Option<Self> {
         if !has(test, "redis-server") {
             return None;
         }
@@ -38,17 +38,18 @@ impl Redis {
         Some(Self { folder: Folder::new(), port, _reserved: reserved, child: None })
     }
 
-    pub(crate) fn place(&self) -> String {
+    /// Where it listens.
+    pub fn place(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
     /// The same by its Unix socket.
-    pub(crate) fn unix_place(&self) -> String {
+    pub fn unix_place(&self) -> String {
         format!("unix:{}", self.folder.file("socket").display())
     }
 
     /// Starts it, and waits until it listens.
-    pub(crate) fn start(&mut self) {
+    pub fn start(&mut self) {
         let mut command = Command::new("redis-server");
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         command.arg("--unixsocket").arg(self.folder.file("socket")).arg("--dir").arg(self.folder.path());
@@ -65,18 +66,19 @@ impl Redis {
     }
 
     /// Ends it at once.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// Stops it where it is, with its connections, until [`go_on`](Self::go_on).
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.signal(Signal::STOP);
     }
 
-    pub(crate) fn go_on(&self) {
+    /// After [`stop`](Self::stop).
+    pub fn go_on(&self) {
         self.signal(Signal::CONT);
     }
 
@@ -86,7 +88,7 @@ impl Redis {
     }
 
     /// Sends a command, and gives the first line of the reply.
-    pub(crate) fn command(&self, words: &[&str]) -> String {
+    pub fn command(&self, words: &[&str]) -> String {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         let mut stream = bounded(TcpStream::connect_timeout(&addr, LIMIT).unwrap());
         let words = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
