@@ -91,6 +91,14 @@ fn each_line_of_a_listing_has_its_own_fault() {
 }
 
 #[test]
+fn a_file_is_put_in_whole() {
+    let (text, _) = expand("```text,file\nbook/recorded/run.txt\n```\n");
+    assert!(text.contains("<code>book/recorded/run.txt</code>") && text.contains("one\n```\ntwo\n"), "{text}");
+    assert!(only_fault("```text,file\nnone.cfg\n```\n").contains("none.cfg"));
+    assert!(only_fault("```text,file\n../secret\n```\n").contains("below the workspace"));
+}
+
+#[test]
 fn a_recorded_output_is_put_in_whole() {
     let (text, _) = expand("```text,recorded run\n```\n");
     assert_eq!(text, "````text\none\n```\ntwo\n````\n");

@@ -82,6 +82,7 @@ impl Expander {
                 Err(error) => Err(vec![format!("toml that does not parse: {error}")]),
             },
             Fence::Items(docs) => self.sources.render(body, docs).map(Some),
+            Fence::File => self.sources.file(body.trim()).map(Some).map_err(|what| vec![what]),
             Fence::Recorded(name) => self.recorded(&name, body).map(Some).map_err(|what| vec![what]),
         }
     }

@@ -9,6 +9,8 @@ pub(crate) enum Fence {
     Items(Docs),
     /// `text,recorded NAME`: stands for the recorded output of that name.
     Recorded(String),
+    /// `text,file`: its line is the path of a file that something runs with.
+    File,
     /// `toml`: has to parse.
     Toml,
     /// `text` and `console`: words and commands, shown as they are.
@@ -30,6 +32,7 @@ impl Fence {
         match info {
             "rust,item" => Ok(Self::Items(Docs::Keep)),
             "rust,item,nodoc" => Ok(Self::Items(Docs::Drop)),
+            "text,file" => Ok(Self::File),
             "toml" => Ok(Self::Toml),
             "text" | "console" => Ok(Self::Plain),
             _ if info.split([',', ' ']).next() == Some("rust") => Err(format!(
@@ -37,8 +40,8 @@ impl Fence {
                  kind 'rust,item'"
             )),
             _ => Err(format!(
-                "a fence of the kind '{info}'; the kinds are text, console, toml, 'rust,item', 'rust,item,nodoc' and \
-                 'text,recorded NAME'"
+                "a fence of the kind '{info}'; the kinds are text, console, toml, 'rust,item', 'rust,item,nodoc', \
+                 'text,file' and 'text,recorded NAME'"
             )),
         }
     }

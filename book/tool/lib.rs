@@ -16,6 +16,7 @@
 //! |---|---|---|
 //! | `rust,item` | `executor/src/mailbox.rs Mailbox::post`, or only the path | the text of the item, or the file |
 //! | `rust,item,nodoc` | the same | without the doc comments |
+//! | `text,file` | `deploy/haproxy.cfg` | the file |
 //! | `text,recorded NAME` | none | `book/recorded/NAME.txt` |
 //! | `toml` | a manifest | as it is, if it parses |
 //! | `text`, `console` | words, commands | as they are |

@@ -57,6 +57,13 @@ impl Sources {
         }
     }
 
+    /// The markdown that stands for a file of the workspace that is no Rust.
+    pub(crate) fn file(&self, path: &str) -> Result<String, String> {
+        let text = read(&self.root, path).map_err(|what| format!("file '{path}': {what}"))?;
+        let path = escape(path);
+        Ok(format!("<p class=\"listing\"><code>{path}</code></p>\n\n{}", fenced("text", &text)))
+    }
+
     /// The caption and the text of one item, or of a whole file.
     fn excerpt(&mut self, path: &str, query: Option<&str>, docs: Docs) -> Result<(String, String), String> {
         let source = self.files.entry(path.to_owned()).or_insert_with(|| load(&self.root, path));
@@ -86,12 +93,16 @@ impl Listing<'_> {
 
 /// Reads and parses the file at `path`, a path below `root`.
 pub(crate) fn load(root: &Path, path: &str) -> Result<SourceFile, String> {
+    let text = read(root, path)?;
+    SourceFile::parse(&text).map_err(|error| format!("{path} does not parse: {error}"))
+}
+
+fn read(root: &Path, path: &str) -> Result<String, String> {
     let is_below = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
     if !is_below {
         return Err("the path has to be one below the workspace".into());
     }
-    let text = fs::read_to_string(root.join(path)).map_err(|error| format!("{path}: {error}"))?;
-    SourceFile::parse(&text).map_err(|error| format!("{path} does not parse: {error}"))
+    fs::read_to_string(root.join(path)).map_err(|error| format!("{path}: {error}"))
 }
 
 /// mdBook hides lines of Rust that begin with `# ` and takes one `#` from those that begin with `##`. A listing is
