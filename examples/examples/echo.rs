@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use futures::{AsyncReadExt, AsyncWriteExt};
-use pollywog_examples::{address, listen, say, show_everything, until_interrupted};
+use pollywog_examples::{address, interrupted, listen, say, show_everything, until_interrupted};
 use pollywog_net::{TcpStream, spawn};
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
@@ -48,12 +48,13 @@ async fn echo_lent(stream: TcpStream) -> io::Result<()> {
 }
 
 async fn serve(options: Options) -> io::Result<()> {
+    let interrupted = interrupted()?;
     if options.trace {
         show_everything();
     }
     let listener = listen(&options.addr).await?;
     let mut served = 0_u64;
-    until_interrupted(async {
+    until_interrupted(interrupted, async {
         loop {
             let (stream, _) = listener.accept().await?;
             served += 1;

@@ -199,6 +199,7 @@ async fn sweep(shared: Rc<Shared>) {
 }
 
 async fn serve(options: Options) -> io::Result<()> {
+    let interrupted = interrupted()?;
     let server = Server::new(listen(&options.addr).await?).max_connections(options.max_connections);
     let server = match options.idle_timeout {
         0 => server,
@@ -208,7 +209,7 @@ async fn serve(options: Options) -> io::Result<()> {
     let shared = Rc::new(Shared { db, replies: RefCell::default() });
     spawn(sweep(shared.clone()));
     let status = server.status();
-    let drained = server.serve_until(interrupted()?, |connection| attend(connection, shared.clone())).await?;
+    let drained = server.serve_until(interrupted, |connection| attend(connection, shared.clone())).await?;
     for left in drained.left() {
         warn(format_args!("{} was cut off in the middle of a command", left.peer));
     }

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use futures::{AsyncReadExt, AsyncWriteExt};
-use pollywog_examples::{address, explain, prepare, say, until_interrupted};
+use pollywog_examples::{address, explain, interrupted, prepare, say, until_interrupted};
 use pollywog_net::TcpStream;
 use pollywog_net::per_core::PerCore;
 use pollywog_net::time::{Duration, interval};
@@ -59,6 +59,7 @@ async fn report(cores: &PerCore, every: Duration) -> io::Result<()> {
 }
 
 async fn serve(options: Options) -> io::Result<()> {
+    let interrupted = interrupted()?;
     prepare();
     let mut builder = PerCore::builder().pin(options.pin);
     if let Some(count) = options.cores {
@@ -69,7 +70,7 @@ async fn serve(options: Options) -> io::Result<()> {
     let serving = cores.serve(&options.addr, |stream, _| echo(stream)).await;
     let addr = serving.map_err(|error| explain(format_args!("cannot listen on {}", options.addr), &error))?;
     say(format_args!("listening on {addr}"));
-    until_interrupted(report(&cores, Duration::from_secs(options.every))).await?;
+    until_interrupted(interrupted, report(&cores, Duration::from_secs(options.every))).await?;
     say(Accepted(cores.accepted()));
     cores.shutdown().await
 }

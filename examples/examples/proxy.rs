@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use pollywog_examples::{address, explain, listen, say, until_interrupted, warn};
+use pollywog_examples::{address, explain, interrupted, listen, say, until_interrupted, warn};
 use pollywog_net::io::copy_bidirectional;
 use pollywog_net::{TcpStream, spawn, time};
 
@@ -31,9 +31,10 @@ async fn carry(mut client: TcpStream, to: String) -> io::Result<()> {
 }
 
 async fn serve(options: Options) -> io::Result<()> {
+    let interrupted = interrupted()?;
     let listener = listen(&options.addr).await?;
     let mut carried = 0_u64;
-    until_interrupted(async {
+    until_interrupted(interrupted, async {
         loop {
             let (client, _) = listener.accept().await?;
             carried += 1;

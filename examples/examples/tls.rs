@@ -133,6 +133,7 @@ fn acceptor(options: &Options) -> io::Result<TlsAcceptor> {
 }
 
 async fn serve(options: Options) -> io::Result<()> {
+    let interrupted = interrupted()?;
     let patience = Duration::from_millis(options.handshake_timeout);
     let site = Site { tls: acceptor(&options)?, http: Http::new(), patience };
     let server = Server::new(listen(&options.addr).await?).max_connections(CONNECTIONS).idle_timeout(IDLE);
@@ -140,7 +141,7 @@ async fn serve(options: Options) -> io::Result<()> {
         say(format_args!("the certificate is in {}", file.display()));
     }
     let status = server.status();
-    let drained = server.serve_until(interrupted()?, |connection| attend(connection, site.clone())).await?;
+    let drained = server.serve_until(interrupted, |connection| attend(connection, site.clone())).await?;
     say(summary(&status));
     match drained.left().len() {
         0 => Ok(()),

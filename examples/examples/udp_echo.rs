@@ -17,20 +17,21 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use pollywog_examples::{address, explain, say, until_interrupted};
+use pollywog_examples::{address, explain, interrupted, say, until_interrupted};
 use pollywog_net::UdpSocket;
 
 /// Room for any datagram: what is longer than the buffer would be cut off.
 const LARGEST: usize = 65_535;
 
 async fn serve(options: Options) -> io::Result<()> {
+    let interrupted = interrupted()?;
     let addr = &options.addr;
     let socket =
         UdpSocket::bind(addr).await.map_err(|error| explain(format_args!("cannot listen on {addr}"), &error))?;
     say(format_args!("listening on {}", socket.local_addr()?));
 
     let (mut sent_back, mut lost) = (0_u64, 0_u64);
-    until_interrupted(async {
+    until_interrupted(interrupted, async {
         let mut buffer = vec![0; LARGEST];
         loop {
             let (count, peer) = socket.recv_from(&mut buffer).await?;

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use futures::{AsyncReadExt, AsyncWriteExt};
-use pollywog_examples::{prepare, say, until_interrupted};
+use pollywog_examples::{interrupted, prepare, say, until_interrupted};
 use pollywog_net::{UnixListener, UnixStream, spawn};
 
 async fn echo(mut stream: UnixStream) -> io::Result<()> {
@@ -43,11 +43,12 @@ fn who(stream: &UnixStream) -> String {
 }
 
 async fn serve(options: Options) -> io::Result<()> {
+    let interrupted = interrupted()?;
     prepare();
     let listener = UnixListener::bind(&options.path)?;
     say(format_args!("listening on {}", options.path.display()));
     let mut served = 0_u64;
-    until_interrupted(async {
+    until_interrupted(interrupted, async {
         loop {
             let (stream, _) = listener.accept().await?;
             served += 1;

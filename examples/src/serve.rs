@@ -53,19 +53,24 @@ pub fn prepare() {
     }
 }
 
-/// Runs `server`, which does not end by itself, until it is [`interrupted`].
+/// Runs `server`, which does not end by itself, until `interrupted` is ready: see [`interrupted`].
 ///
 /// # Errors
 ///
 /// That of the server.
-pub async fn until_interrupted(server: impl Future<Output = io::Result<()>>) -> io::Result<()> {
-    match select(pin!(server), pin!(interrupted()?)).await {
+pub async fn until_interrupted(
+    interrupted: impl Future<Output = ()>,
+    server: impl Future<Output = io::Result<()>>,
+) -> io::Result<()> {
+    match select(pin!(server), pin!(interrupted)).await {
         Either::Left((result, _)) => result,
         Either::Right(_) => Ok(()),
     }
 }
 
 /// Ready at Ctrl-C (SIGINT, and SIGTERM too), from this call on. A second one kills the process.
+///
+/// A server calls it before it says that it listens: whoever reads that may end it at once.
 ///
 /// # Errors
 ///

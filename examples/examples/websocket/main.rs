@@ -66,14 +66,14 @@ async fn attend(connection: Connection, chat: Chat) -> io::Result<()> {
 }
 
 async fn serve(options: Options) -> io::Result<()> {
+    let interrupted = interrupted()?;
     let room = Room::default();
     let http = Http::new().http1_only().keep_alive_grace(GRACE);
     let chat = Chat { http, room: room.clone(), ping: Duration::from_millis(options.ping) };
     let server = Server::new(listen(&options.addr).await?).max_connections(CONNECTIONS).drain_timeout(DRAIN);
     let status = server.status();
-    let stop = interrupted()?;
     let stop = async {
-        stop.await;
+        interrupted.await;
         room.close();
     };
     server.serve_until(stop, |connection| attend(connection, chat.clone())).await?;
