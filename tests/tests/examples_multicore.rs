@@ -20,7 +20,7 @@ fn ask(stream: &mut TcpStream, word: &[u8]) {
 fn accepted(line: &str) -> Vec<u64> {
     let (sum, counts) = line.strip_prefix("accepted ").and_then(|line| line.split_once(" connections: ")).unwrap();
     let counts: Vec<u64> = counts.split(' ').map(|count| count.parse().unwrap()).collect();
-    assert_eq!(sum.parse::<u64>().unwrap(), counts.iter().sum());
+    assert_eq!(sum.parse::<u64>().unwrap(), counts.iter().sum::<u64>());
     counts
 }
 
@@ -36,7 +36,7 @@ fn every_core_serves_and_the_last_line_counts_all_connections() {
         let ended = multicore.end(signal);
         assert!(ended.status.success() && ended.complained.is_empty(), "{ended:?}");
         let counts = accepted(ended.said.lines().last().unwrap());
-        assert_eq!((counts.len(), counts.iter().sum()), (2, CONNECTIONS));
+        assert_eq!((counts.len(), counts.iter().sum::<u64>()), (2, CONNECTIONS));
         assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
         for stream in &mut streams {
             assert_eq!(stream.read(&mut [0]).unwrap(), 0, "its connections are closed");

@@ -354,7 +354,7 @@ fn one_thread_sends_and_another_receives() {
             socket.send_to(&number.to_ne_bytes(), to).await.unwrap();
             turns(1).await;
         }
-        let expected = (0..u64::from(DATAGRAMS)).sum();
+        let expected: u64 = (0..u64::from(DATAGRAMS)).sum();
         assert_eq!(receiving.join().unwrap(), expected);
     });
 }
