@@ -24,6 +24,8 @@
 //! line goes through it, also to members of the same node, so that all read them in one order; the node listens to the
 //! rooms that have members on it. End Redis, talk, and start it again: a node without it serves its own members, tells
 //! them so, and tells who said a line that others may have missed it.
+//! What that does not give: nobody is told who was at a node that was killed, and a node that was out of reach does not
+//! hear later what was said meanwhile.
 
 use std::io;
 use std::process::ExitCode;

@@ -49,6 +49,20 @@ impl Fake {
 pub(crate) struct Client(BufReader<TcpStream>);
 
 impl Client {
+    /// Answers every command from now on, and brings nothing back, until the node ends the connection or this is ended.
+    pub(crate) fn answer_on(mut self) -> Ended {
+        let stream = self.0.get_ref().try_clone().unwrap();
+        thread::spawn(move || {
+            while self.0.fill_buf().is_ok_and(|bytes| !bytes.is_empty()) {
+                let answer = if self.command() == ["PING"] { "+PONG\r\n" } else { ":1\r\n" };
+                if self.0.get_mut().write_all(answer.as_bytes()).is_err() {
+                    break;
+                }
+            }
+        });
+        Ended(stream)
+    }
+
     /// The next command that is no PING; those are answered.
     pub(crate) fn work(&mut self) -> Vec<String> {
         loop {
@@ -97,5 +111,14 @@ impl Client {
 
     pub(crate) fn confirm(&mut self, channel: &str) {
         self.answer(&format!("*3\r\n$9\r\nsubscribe\r\n${}\r\n{channel}\r\n:1\r\n", channel.len()));
+    }
+}
+
+/// Ends a connection when it is dropped.
+pub(crate) struct Ended(TcpStream);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.shutdown(Shutdown::Both);
     }
 }

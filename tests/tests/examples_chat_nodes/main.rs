@@ -269,18 +269,23 @@ fn a_redis_that_says_nothing_is_gone() {
     assert_eq!(complained.lines().next(), Some(gone.as_str()));
 }
 
+/// At a Redis that answers, and brings nothing back.
 #[test]
 fn lines_that_do_not_fit_are_refused_and_the_others_are_heard() {
-    let Some(mut redis) = Redis::own("lines_that_do_not_fit_are_refused_and_the_others_are_heard") else { return };
-    let [north, south] = nodes(&redis, ["north", "south"]);
-    let [mut ann, mut amy, _bob] = three(&north, &south);
-    redis.stop();
+    let fake = Fake::listen();
+    let (north, [mut subscriber, mut publisher], mut ann) = at_fake(&fake);
+    let mut amy = Guest::connect(&north);
+    amy.say("amy");
+    amy.hears("* welcome, amy. In the room: amy, ann");
+    subscriber.tell("chat:lobby", &publisher.published("chat:lobby"));
+    ann.hears("* amy is here");
+    let redis = [subscriber, publisher].map(Client::answer_on);
     let burst: String = (0..ON_THE_WAY + 50).map(|number| format!("{number}\n")).collect();
     ann.send(burst.as_bytes());
     for _ in 0..50 {
         ann.hears(REFUSED);
     }
-    redis.kill();
+    drop(redis);
     for number in 0..ON_THE_WAY {
         amy.hears(&format!("ann: {number}"));
     }
