@@ -274,7 +274,7 @@ fn what_is_no_tls_gets_an_alert_and_the_end() {
     server.end("connections: 2, failed: 1 (invalid data: 1)");
 }
 
-const PATIENCE: [&str; 2] = ["--handshake-timeout", "300"];
+const PATIENCE: [&str; 2] = ["--handshake-timeout", "1000"];
 
 #[test]
 fn a_client_that_says_nothing_is_closed() {

@@ -84,7 +84,7 @@ pub(crate) async fn attend(stream: Stream, room: &Room, ping: Duration, shutdown
 /// the close frame with it.
 async fn part(mut stream: Stream) -> io::Result<()> {
     stream.close().await?;
-    let mut buffer = [0; 512];
+    let mut buffer = [0; 4096];
     while stream.read(&mut buffer).await? > 0 {}
     Ok(())
 }
