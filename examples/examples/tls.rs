@@ -145,7 +145,7 @@ async fn serve(options: Options) -> io::Result<()> {
     say(summary(&status));
     match drained.left().len() {
         0 => Ok(()),
-        left => Err(io::Error::other(format!("{left} connections did not end in time"))),
+        left => Err(io::Error::other(format!("connections that did not end in time: {left}"))),
     }
 }
 
