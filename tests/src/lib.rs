@@ -17,3 +17,4 @@ pub mod net;
 pub mod program;
 pub mod redis;
 pub mod server;
+pub mod soak;
