@@ -65,6 +65,8 @@ async fn act(kind: &str, connection: &mut Connection) {
         "read" => connection.read(&mut buffer).await,
         "read by reference" => (&*connection).read(&mut buffer).await,
         "read_vectored" => connection.read_vectored(&mut [IoSliceMut::new(&mut buffer)]).await,
+        "read_vectored by reference" => (&*connection).read_vectored(&mut [IoSliceMut::new(&mut buffer)]).await,
+        "write_vectored by reference" => (&*connection).write_vectored(&[IoSlice::new(&buffer)]).await,
         "read_with" => connection.read_with(|bytes| (bytes.len(), bytes.len())).await.map(Option::unwrap),
         "try_read" => connection.try_read(&mut buffer),
         "write" => connection.write(&buffer).await,
@@ -106,11 +108,13 @@ fn what_moves_a_byte_is_activity() {
         "read",
         "read by reference",
         "read_vectored",
+        "read_vectored by reference",
         "read_with",
         "try_read",
         "write",
         "write by reference",
         "write_vectored",
+        "write_vectored by reference",
         "try_write",
     ] {
         acted(kind, 10 * SECOND);
