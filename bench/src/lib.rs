@@ -1,4 +1,6 @@
-//! What the measured servers share: the line that says where they listen.
+//! What the measured servers share: the line that says where they listen, and the service of those that speak HTTP.
+
+pub mod http;
 
 use std::io::Write;
 use std::net::SocketAddr;
