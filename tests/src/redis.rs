@@ -111,7 +111,7 @@ impl Drop for Redis {
 
 /// A port that the system gives to nobody else while the socket lives. It does not listen, so whoever allows reuse
 /// too can take its place.
-pub(crate) fn reserve() -> (u16, Socket) {
+pub fn reserve() -> (u16, Socket) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM.cloexec(), None).unwrap();
     socket.set_reuse_address(true).unwrap();
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();

@@ -8,7 +8,7 @@ use std::thread;
 
 use pollywog_tests::guest::Guest;
 use pollywog_tests::program::{LIMIT, Program, Signal, bounded, run};
-use pollywog_tests::redis::Redis;
+use pollywog_tests::redis::{Redis, reserve};
 use socket2::{Domain, Socket, Type};
 
 use fake::{Client, Fake};
@@ -400,7 +400,7 @@ fn redis_may_be_at_a_unix_socket() {
 /// Our own `kv` does in its place: it speaks the protocol, and knows no PUBSUB.
 #[test]
 fn kv_does_in_place_of_redis() {
-    let (port, _reserved) = redis::reserve();
+    let (port, _reserved) = reserve();
     let place = format!("127.0.0.1:{port}");
     let kv = Program::start_on("kv", &place, &[]);
     let [north, south] = ["north", "south"].map(|name| node(&place, name));
