@@ -27,7 +27,7 @@ use bytes::{Buf, BytesMut};
 use clap::Parser;
 use futures::future::{Either, select};
 use futures::{AsyncReadExt, AsyncWriteExt};
-use pollywog_examples::kv::{Db, Next, Session};
+use pollywog_examples::kv::{Db, Next, Session, Turn};
 use pollywog_examples::{address, interrupted, listen, say, warn};
 use pollywog_net::cancel::Cancelled;
 use pollywog_net::server::{Connection, Server};
@@ -42,6 +42,8 @@ const MESSAGES: usize = 64 << 10;
 const LARGEST_KEPT: usize = 1 << 20;
 /// How long the end of a connection waits for the peer to read the last reply.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long a peer that sends without end is answered when the server ends.
+const LAST: Duration = Duration::from_secs(1);
 
 /// What all connections share.
 struct Shared {
@@ -67,14 +69,17 @@ impl Drop for Guest {
 
 /// What a connection waited for.
 enum Event {
-    Answered(Next),
+    Answered(Turn),
     Message,
+    /// The peer has said all.
     End,
+    /// The server ends.
+    Told,
 }
 
 impl Guest {
     /// Reads, executes, and writes what the socket takes at once. `None` is the end of the connection.
-    async fn answer(&mut self) -> io::Result<Option<Next>> {
+    async fn answer(&mut self) -> io::Result<Option<Turn>> {
         let Self { connection, shared, session, rest } = self;
         let turn = |bytes: &[u8]| {
             let mut replies = shared.replies.borrow_mut();
@@ -87,7 +92,7 @@ impl Guest {
             for waker in subscribers {
                 waker.wake();
             }
-            (turn.consumed, result.map(|()| turn.next))
+            (turn.consumed, result.map(|()| turn))
         };
         connection.read_with(turn).await?.transpose()
     }
@@ -104,10 +109,10 @@ impl Guest {
                 return Poll::Ready(result.map(|()| Event::Message).map_err(io::Error::other));
             }
             if let Poll::Ready(result) = answer.as_mut().poll(cx) {
-                return Poll::Ready(result.map(|next| next.map_or(Event::End, Event::Answered)));
+                return Poll::Ready(result.map(|turn| turn.map_or(Event::End, Event::Answered)));
             }
             match &mut told {
-                Some(told) => told.as_mut().poll(cx).map(|()| Ok(Event::End)),
+                Some(told) => told.as_mut().poll(cx).map(|()| Ok(Event::Told)),
                 None => Poll::Pending,
             }
         })
@@ -164,16 +169,24 @@ async fn attend(connection: Connection, shared: Rc<Shared>) -> io::Result<()> {
     let mut told = pin!(shutdown.cancelled());
     let session = shared.db.borrow_mut().join();
     let mut guest = Guest { connection, shared, session, rest: BytesMut::new() };
-    let mut next = Next::Wait;
+    let (mut next, mut last) = (Next::Wait, None);
     loop {
         // A command that has begun is finished first.
         let told = (next != Next::WaitForRest).then_some(told.as_mut());
         match guest.event(told).await? {
-            Event::Answered(now) => next = now,
+            Event::Answered(turn) => {
+                next = turn.next;
+                // Who always has one more command is let go too, behind one that is whole.
+                if shutdown.is_cancelled() && turn.consumed > 0 && next != Next::GoOn {
+                    let now = time::now();
+                    next = if now < *last.get_or_insert(now + LAST) { next } else { Next::Close };
+                }
+            }
             Event::Message => {
                 guest.session.outbox().into_iter().for_each(|outbox| outbox.take(&mut guest.rest, MESSAGES))
             }
             Event::End => return Ok(()),
+            Event::Told => return guest.linger().await,
         }
         if !guest.rest.is_empty() {
             guest.flush().await?;

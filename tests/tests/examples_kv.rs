@@ -1,6 +1,6 @@
 //! The example `kv`, as the clients of Redis see it, and as those who mean it ill do.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -368,6 +368,43 @@ fn a_command_that_has_begun_is_finished_at_the_end() {
     let ended = signalled.join().unwrap();
     assert!(ended.status.success(), "{ended:?}");
     assert_eq!((ended.said.as_str(), ended.complained.as_str()), ("served 2 connections\n", ""));
+}
+
+#[test]
+fn a_reply_that_is_on_its_way_at_the_end_arrives() {
+    let kv = Program::start("kv", &[]);
+    let (mut slow, mut idle) = (slow(&kv), Talk::new(&kv));
+    let value = vec![b'x'; 60_000];
+    slow.write_all(&command(&[b"SET", b"frog", &value])).unwrap();
+    slow.read_exact(&mut [0; 5]).unwrap();
+    slow.write_all(b"GET frog\r\n").unwrap();
+    // By then the reply is with the system of the server, which the client has no room for.
+    assert_eq!(idle.ask("PING"), "+PONG");
+    let signalled = thread::spawn(move || kv.end(Signal::TERM));
+    assert_eq!(idle.rest(), "");
+    slow.write_all(b"PING\r\n").unwrap();
+    let mut reply = Vec::new();
+    slow.read_to_end(&mut reply).unwrap();
+    assert_eq!(reply, [b"$60000\r\n", &value[..], b"\r\n"].concat());
+    drop(slow);
+    assert!(signalled.join().unwrap().status.success());
+}
+
+#[test]
+fn who_sends_without_end_is_let_go_at_the_end() {
+    let kv = Program::start("kv", &[]);
+    let mut writer = kv.connect();
+    let mut reader = writer.try_clone().unwrap();
+    let pipeline = "PING\r\n".repeat(10_001);
+    let sending = thread::spawn(move || while writer.write_all(pipeline.as_bytes()).is_ok() {});
+    reader.read_exact(&mut [0; 1 << 20]).unwrap();
+    let reading = thread::spawn(move || io::copy(&mut reader, &mut io::sink()));
+    let ended = kv.end(Signal::TERM);
+    sending.join().unwrap();
+    // The end, or a reset: it has sent more than was read.
+    let _ = reading.join().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!((ended.said.as_str(), ended.complained.as_str()), ("served 1 connections\n", ""));
 }
 
 #[test]
