@@ -76,6 +76,7 @@ mod error;
 mod serve;
 mod server;
 mod stream;
+mod waiting;
 
 use std::time::Duration;
 
@@ -99,6 +100,7 @@ pub struct Http {
     http1: http1::Builder,
     http2: http2::Builder<PollywogExecutor>,
     http1_only: bool,
+    header_read_timeout: Option<Duration>,
     keep_alive_grace: Duration,
 }
 
@@ -112,18 +114,24 @@ impl Http {
     /// HTTP/1 and HTTP/2, and 30 seconds for a header.
     pub fn new() -> Self {
         let mut http1 = http1::Builder::new();
-        http1.timer(PollywogTimer);
+        // Ours is cheaper.
+        http1.timer(PollywogTimer).header_read_timeout(None);
         let mut http2 = http2::Builder::new(PollywogExecutor);
         http2.timer(PollywogTimer);
-        Self { http1, http2, http1_only: false, keep_alive_grace: Duration::from_secs(5) }
-            .header_read_timeout(Duration::from_secs(30))
-            .ping_interval(Duration::from_secs(30))
+        http2.keep_alive_interval(Duration::from_secs(30));
+        Self {
+            http1,
+            http2,
+            http1_only: false,
+            header_read_timeout: Some(Duration::from_secs(30)),
+            keep_alive_grace: Duration::from_secs(5),
+        }
     }
 
     /// How long the header of a request of HTTP/1 may take: 30 seconds at first. The time begins with the connection, and
     /// after that with the end of the answer before, so an idle connection is kept for so long. `None` is no limit.
     pub fn header_read_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.http1.header_read_timeout(timeout);
+        self.header_read_timeout = timeout.into();
         self
     }
 

@@ -549,3 +549,81 @@ fn a_client_of_http2_that_does_not_answer_is_given_up() {
         assert_eq!(time::now() - start, 50 * SECOND);
     });
 }
+
+/// Two parts, with a pause between them.
+struct Slow(Option<Pin<Box<time::Sleep>>>, Vec<Bytes>);
+
+impl Body for Slow {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.1.len() == 1 {
+            let pause = self.0.get_or_insert_with(|| Box::pin(time::sleep(20 * SECOND)));
+            std::task::ready!(pause.as_mut().poll(cx));
+        }
+        Poll::Ready(self.1.pop().map(Frame::data).map(Ok))
+    }
+}
+
+#[test]
+fn an_answer_that_takes_its_time_makes_nobody_late() {
+    in_virtual_time(async {
+        let (server, mut client) = pair().await;
+        let serving = spawn(async move {
+            let service = service_fn(async |_: Request<Incoming>| {
+                time::sleep(20 * SECOND).await;
+                // More than the kernel keeps, and handed to hyper at once: nothing of it waits here.
+                let rest = Bytes::from(vec![b'b'; 16 << 20]);
+                Ok::<_, Infallible>(Response::new(Slow(None, vec![rest, Bytes::from_static(b"a")])))
+            });
+            Http::new().header_read_timeout(5 * SECOND).serve_stream(server, &CancelToken::new(), service).await
+        });
+        let start = time::now();
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+        time::sleep(60 * SECOND).await;
+        let received = rest_of(&client).await;
+        assert!(received.ends_with(b"bbb") && received.len() > 16 << 20, "{} bytes", received.len());
+        drop(client);
+        serving.await.unwrap().unwrap();
+        assert_eq!(time::now() - start, 60 * SECOND);
+    });
+}
+
+#[test]
+fn the_time_for_a_header_begins_with_the_end_of_the_answer_before() {
+    in_virtual_time(async {
+        let (serving, mut client) = served(Http::new().header_read_timeout(5 * SECOND)).await;
+        let start = time::now();
+        for second in [0, 4, 8, 10] {
+            time::sleep_until(start + second * SECOND).await;
+            let hold = time::hold();
+            get(&mut client, "/").await.unwrap();
+            client.write_all(b"GET").await.unwrap();
+            client.write_all(b" / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+            answer(&mut client).await.unwrap();
+            drop(hold);
+        }
+        client.write_all(b"GE").await.unwrap();
+        failed(serving.await.unwrap(), ErrorKind::TimedOut, "header");
+        assert_eq!(time::now() - start, 15 * SECOND);
+    });
+}
+
+/// The task that polls it may be another one the next time.
+#[test]
+fn who_polls_a_connection_last_is_woken_when_it_is_late() {
+    in_virtual_time(async {
+        let (server, mut client) = pair().await;
+        let start = time::now();
+        let mut serving = Box::pin(async move {
+            let (http, shutdown) = (Http::new().header_read_timeout(5 * SECOND), CancelToken::new());
+            http.serve_stream(server, &shutdown, service_fn(hello)).await
+        });
+        client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        assert!(poll!(serving.as_mut()).is_pending());
+        client.write_all(b"GE").await.unwrap();
+        failed(spawn(serving).await.unwrap(), ErrorKind::TimedOut, "header");
+        assert_eq!(time::now() - start, 5 * SECOND);
+    });
+}

@@ -249,3 +249,23 @@ fn http2_is_told_at_once_and_what_was_asked_is_answered() {
         serving.await.unwrap().unwrap();
     });
 }
+
+/// The task that polls it may be another one the next time.
+#[test]
+fn who_polls_a_connection_last_is_told_of_the_shutdown() {
+    in_virtual_time(async {
+        let (server, client) = pair().await;
+        let shutdown = CancelToken::new();
+        let token = shutdown.clone();
+        let mut serving = Box::pin(async move { Http::new().serve_stream(server, &token, service_fn(hello)).await });
+        assert!(futures::poll!(serving.as_mut()).is_pending());
+        let serving = spawn(serving);
+        turns(10).await;
+        let start = time::now();
+        shutdown.cancel();
+        assert_eq!(rest_of(&client).await, b"");
+        assert_eq!(time::now() - start, 5 * SECOND);
+        drop(client);
+        serving.await.unwrap().unwrap();
+    });
+}

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ::hyper::body::{Body, Incoming};
@@ -18,6 +18,7 @@ use super::Http;
 use super::answer::{Answering, Progress};
 use super::error::into_io;
 use super::stream::HttpIo;
+use super::waiting::Waiting;
 use crate::budget::consume_budget;
 use crate::cancel::CancelToken;
 use crate::hyper::PollywogExecutor;
@@ -83,22 +84,29 @@ impl Http {
         T::Error: Into<Box<dyn Error + Send + Sync>>,
         B: Body<Data: 'static, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
     {
-        let progress = Rc::new(Progress::default());
-        let service = Answering { service, progress: progress.clone() };
         let io = if self.http1_only { HttpIo::http1(stream) } else { HttpIo::either(stream) };
+        let progress = Progress::new(io.is_held_up().clone());
+        let service = Answering { service, progress: progress.clone() };
         let mut connection = self.http1.serve_connection(io, service).with_upgrades();
-        let result = drive(Pin::new(&mut connection), shutdown, &progress, self.keep_alive_grace).await;
+        let drive = Drive {
+            connection: Pin::new(&mut connection),
+            shutdown,
+            progress: &progress,
+            waiting: Waiting::new(self.header_read_timeout),
+        };
+        let ended = drive.run(self.keep_alive_grace).await;
         let Some(parts) = connection.into_parts() else { return Ok(()) };
-        match result {
-            Err(error) if error.is_parse_version_h2() && !self.http1_only => {
+        match ended {
+            // A client that has asked for nothing more is not late.
+            Err(Late) if progress.requests() > 0 && parts.read_buf.is_empty() => Ok(()),
+            Err(Late) => Err(io::Error::new(io::ErrorKind::TimedOut, "the header of a request did not come in time")),
+            Ok(Err(error)) if error.is_parse_version_h2() && !self.http1_only => {
                 let io = parts.io.again(parts.read_buf);
                 // Apart, so that a connection of HTTP/1 does not hold the memory for it.
                 Box::pin(self.serve_http2(io, shutdown, parts.service)).await
             }
-            // A client that has asked for nothing more is not late.
-            Err(error) if error.is_timeout() && progress.has_served.get() && parts.read_buf.is_empty() => Ok(()),
-            Err(error) if !error.is_parse() => Err(into_io(error)),
-            result => {
+            Ok(Err(error)) if !error.is_parse() => Err(into_io(error)),
+            Ok(result) => {
                 linger(parts.io).await;
                 result.map_err(into_io)
             }
@@ -119,11 +127,14 @@ impl Http {
         B: Body<Data: 'static, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
     {
         let progress = service.progress.clone();
+        let mut connection = self.http2.serve_connection(&mut io, service);
+        let drive =
+            Drive { connection: Pin::new(&mut connection), shutdown, progress: &progress, waiting: Waiting::new(None) };
         // It tells the client to ask elsewhere, and answers what has been asked.
         let at_once = Duration::ZERO;
-        let mut connection = self.http2.serve_connection(&mut io, service);
-        drive(Pin::new(&mut connection), shutdown, &progress, at_once).await.map_err(into_io)?;
+        let Ok(result) = drive.run(at_once).await else { return Ok(()) };
         drop(connection);
+        result.map_err(into_io)?;
         linger(io).await;
         Ok(())
     }
@@ -159,24 +170,51 @@ where
     }
 }
 
-/// Runs `connection` to its end. Draining, it stays for `grace`: whoever has just sent a request gets an answer, which
-/// says that it was the last. hyper by itself closes an idle connection at once, and resets that request.
-async fn drive<C: Graceful>(
-    mut connection: Pin<&mut C>,
-    shutdown: &CancelToken,
-    progress: &Progress,
-    grace: Duration,
-) -> C::Output {
-    if let Either::Right((result, _)) = select(shutdown.cancelled(), connection.as_mut()).await {
-        return result;
+/// The client has let us wait for too long.
+struct Late;
+
+/// What runs a connection to its end.
+struct Drive<'a, C> {
+    connection: Pin<&'a mut C>,
+    shutdown: &'a CancelToken,
+    progress: &'a Progress,
+    waiting: Waiting,
+}
+
+impl<C: Graceful> Drive<'_, C> {
+    /// Draining, it stays for `grace`: whoever has just sent a request gets an answer, which says that it was the last.
+    /// hyper by itself closes an idle connection at once, and resets that request.
+    async fn run(mut self, grace: Duration) -> Result<C::Output, Late> {
+        let mut cancelled = self.shutdown.cancelled();
+        // Who is woken when it is cancelled.
+        let mut waker: Option<Waker> = None;
+        let ended = poll_fn(|cx| {
+            let is_cancelled = if waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                self.shutdown.is_cancelled()
+            } else {
+                waker = Some(cx.waker().clone());
+                Pin::new(&mut cancelled).poll(cx).is_ready()
+            };
+            if is_cancelled { Poll::Ready(None) } else { self.poll(cx).map(Some) }
+        });
+        if let Some(ended) = ended.await {
+            return ended;
+        }
+        self.progress.is_draining.set(true);
+        // In this order: what has come by the end of the grace is answered too.
+        if let Either::Left((ended, _)) = select(poll_fn(|cx| self.poll(cx)), sleep(grace)).await {
+            return ended;
+        }
+        self.connection.as_mut().graceful_shutdown();
+        poll_fn(|cx| self.poll(cx)).await
     }
-    progress.is_draining.set(true);
-    // In this order: what has come by the end of the grace is answered too.
-    if let Either::Left((result, _)) = select(connection.as_mut(), sleep(grace)).await {
-        return result;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<C::Output, Late>> {
+        if let Poll::Ready(result) = self.connection.as_mut().poll(cx) {
+            return Poll::Ready(Ok(result));
+        }
+        self.waiting.poll(cx, self.progress).map(|()| Err(Late))
     }
-    connection.as_mut().graceful_shutdown();
-    connection.await
 }
 
 /// Waits until the peer closes too. A socket that is closed with something unread resets the connection, and takes

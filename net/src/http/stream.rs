@@ -2,6 +2,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use ::hyper::body::{Buf, Bytes};
@@ -20,6 +22,8 @@ pub(super) struct HttpIo<S> {
     start: Start,
     /// Nothing more can be read.
     pub(super) has_ended: bool,
+    /// A part of what was to be written waits for room.
+    is_held_up: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -35,11 +39,22 @@ enum Start {
 impl<S> HttpIo<S> {
     /// A connection that may turn out to be one of HTTP/2.
     pub(super) fn either(stream: S) -> Self {
-        Self { stream: PollywogIo::new(stream), start: Start::Preface(0), has_ended: false }
+        Self { stream: PollywogIo::new(stream), start: Start::Preface(0), has_ended: false, is_held_up: Arc::default() }
     }
 
     pub(super) fn http1(stream: S) -> Self {
         Self { start: Start::Over, ..Self::either(stream) }
+    }
+
+    pub(super) fn is_held_up(&self) -> &Arc<AtomicBool> {
+        &self.is_held_up
+    }
+
+    fn noting<R>(&self, written: Poll<R>) -> Poll<R> {
+        if written.is_pending() {
+            self.is_held_up.store(true, Ordering::Relaxed);
+        }
+        written
     }
 
     /// Gives `bytes` before anything else.
@@ -57,7 +72,7 @@ impl<S: AsyncRead + Unpin> HttpIo<S> {
         room: usize,
         mut put: impl FnMut(&[u8]),
     ) -> Poll<io::Result<()>> {
-        let Self { stream, start, has_ended } = self;
+        let Self { stream, start, has_ended, is_held_up: _ } = self;
         let mut stream = Pin::new(stream.inner_mut());
         loop {
             let held = match start {
@@ -115,7 +130,8 @@ impl<S: AsyncRead + Unpin> Read for HttpIo<S> {
 
 impl<S: AsyncWrite + Unpin> Write for HttpIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        Write::poll_write(Pin::new(&mut self.stream), cx, buffer)
+        let written = Write::poll_write(Pin::new(&mut self.stream), cx, buffer);
+        self.noting(written)
     }
 
     fn poll_write_vectored(
@@ -123,7 +139,8 @@ impl<S: AsyncWrite + Unpin> Write for HttpIo<S> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Write::poll_write_vectored(Pin::new(&mut self.stream), cx, buffers)
+        let written = Write::poll_write_vectored(Pin::new(&mut self.stream), cx, buffers);
+        self.noting(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -131,7 +148,10 @@ impl<S: AsyncWrite + Unpin> Write for HttpIo<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Write::poll_flush(Pin::new(&mut self.stream), cx)
+        // hyper flushes when it has written all it has.
+        let flushed = Write::poll_flush(Pin::new(&mut self.stream), cx);
+        self.is_held_up.store(flushed.is_pending(), Ordering::Relaxed);
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
