@@ -622,7 +622,7 @@ fn who_polls_a_connection_last_is_woken_when_it_is_late() {
         });
         client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
         assert!(poll!(serving.as_mut()).is_pending());
-        client.write_all(b"GE").await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\nGE").await.unwrap();
         failed(spawn(serving).await.unwrap(), ErrorKind::TimedOut, "header");
         assert_eq!(time::now() - start, 5 * SECOND);
     });
