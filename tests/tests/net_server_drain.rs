@@ -13,11 +13,11 @@ use futures::{AsyncReadExt, AsyncWriteExt, FutureExt};
 use pollywog_net::server::{Connection, Server};
 use pollywog_net::task::yield_now;
 use pollywog_net::time::{advance, sleep, timeout};
-use pollywog_net::{TcpListener, TcpStream, UnixListener, UnixStream, spawn};
+use pollywog_net::{Runtime, TcpListener, TcpStream, UnixListener, UnixStream, spawn};
 use pollywog_tests::executor::{OnDrop, silence_expected_panics};
 use pollywog_tests::folder::Folder;
 use pollywog_tests::limits::{in_child, limit_descriptors};
-use pollywog_tests::net::{LIMIT, alone, counted, descriptors, run, turns};
+use pollywog_tests::net::{LIMIT, Watchdog, alone, counted, descriptors, run, turns};
 use pollywog_tests::server::{all_pinged, echo, ping, pinged, serve, still};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
@@ -89,6 +89,24 @@ fn those_in_the_queue_are_served_also_at_the_limit() {
         }
         assert_eq!(most.get(), 1, "at once");
     });
+}
+
+/// Whatever order the executor takes its tasks in: each handler has a turn before it is told.
+#[test]
+fn those_in_the_queue_are_served_in_any_order() {
+    const CLIENTS: usize = 20;
+    let _watchdog = Watchdog::start();
+    for seed in 0..10 {
+        let runtime = Runtime::builder().seed(seed).build().unwrap();
+        runtime.block_on(async {
+            let server = Server::bind("127.0.0.1:0").await.unwrap();
+            let clients = all_pinged(server.listener().local_addr().unwrap(), CLIENTS);
+            assert!(server.serve_until(ready(()), echo).await.unwrap().is_complete());
+            for client in &clients {
+                assert_eq!(rest(client).unwrap(), "ping", "with the seed {seed}");
+            }
+        });
+    }
 }
 
 /// Nothing is free before those who run are told; the one in the queue is served then.

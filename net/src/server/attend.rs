@@ -53,6 +53,15 @@ struct Place<A: Clone> {
     number: u64,
     /// Still true in the drop where a poll or the drop of the handler did not come back: it panicked.
     in_handler: Cell<bool>,
+    is_new: Cell<bool>,
+}
+
+impl<A: Clone> Place<A> {
+    fn turned(&self) {
+        if self.is_new.replace(false) {
+            self.crowd.turned();
+        }
+    }
 }
 
 impl<A: Clone> Drop for Place<A> {
@@ -60,6 +69,7 @@ impl<A: Clone> Drop for Place<A> {
         if self.in_handler.get() {
             self.crowd.counters().panicked.add(1);
         }
+        self.turned();
         self.crowd.leave(self.number);
     }
 }
@@ -73,7 +83,8 @@ impl<F, A: Clone> Attend<F, A> {
         activity: Arc<Activity>,
         span: tracing::Span,
     ) -> Self {
-        let place = Place { crowd, number, in_handler: Cell::new(false) };
+        crowd.comes();
+        let place = Place { crowd, number, in_handler: Cell::new(false), is_new: Cell::new(true) };
         Self { handler: Some(handler), watch: Watch::new(limits, activity), span, place }
     }
 }
@@ -88,6 +99,7 @@ impl<F: Future<Output = io::Result<()>>, A: Clone> Future for Attend<F, A> {
         this.place.in_handler.set(true);
         let result = handler.poll(cx);
         this.place.in_handler.set(false);
+        this.place.turned();
         match result {
             Poll::Ready(Ok(())) => return Poll::Ready(()),
             Poll::Ready(Err(error)) => {

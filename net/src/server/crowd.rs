@@ -15,6 +15,8 @@ use super::status::Counters;
 /// All of them, by the number that each has.
 pub(super) struct Crowd<A> {
     members: RefCell<BTreeMap<u64, Member<A>>>,
+    /// How many have not had a turn yet.
+    new: Cell<usize>,
     /// The server's task, which waits until there are fewer.
     waiter: Cell<Option<Waker>>,
     counters: Arc<Counters>,
@@ -38,7 +40,7 @@ pub struct Left<A> {
 
 impl<A: Clone> Crowd<A> {
     pub(super) fn new(counters: Arc<Counters>) -> Rc<Self> {
-        Rc::new(Self { members: RefCell::default(), waiter: Cell::default(), counters })
+        Rc::new(Self { members: RefCell::default(), new: Cell::new(0), waiter: Cell::default(), counters })
     }
 
     pub(super) fn counters(&self) -> &Counters {
@@ -55,11 +57,28 @@ impl<A: Clone> Crowd<A> {
         debug_assert!(displaced.is_none(), "a number comes once");
     }
 
+    /// One will enter.
+    pub(super) fn comes(&self) {
+        self.new.update(|new| new + 1);
+    }
+
+    /// One of those who came has had its first turn, or leaves without.
+    pub(super) fn turned(&self) {
+        self.new.update(|new| new - 1);
+        if self.new.get() == 0 {
+            self.wake();
+        }
+    }
+
     pub(super) fn leave(&self, number: u64) {
         let member = self.members.borrow_mut().remove(&number);
         if member.is_some() {
             self.counters.ended.add(1);
         }
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(waiter) = self.waiter.take() {
             waiter.wake();
         }
@@ -72,8 +91,17 @@ impl<A: Clone> Crowd<A> {
 
     /// Ready when fewer than `limit` are here.
     pub(super) fn fewer_than(&self, limit: usize) -> impl Future<Output = ()> {
+        self.until(move || self.len() < limit)
+    }
+
+    /// Ready when each that is here has had a turn.
+    pub(super) fn all_had_a_turn(&self) -> impl Future<Output = ()> {
+        self.until(|| self.new.get() == 0)
+    }
+
+    fn until(&self, is_so: impl Fn() -> bool) -> impl Future<Output = ()> {
         poll_fn(move |cx| {
-            if self.len() < limit {
+            if is_so() {
                 return Poll::Ready(());
             }
             self.watch(cx.waker());

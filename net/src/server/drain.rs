@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use pollywog_executor::budget::consume_budget;
 use pollywog_executor::cancel::CancelToken;
-use pollywog_executor::task::yield_now;
 use pollywog_executor::time::{self, timeout_at};
 
 use super::crowd::Left;
@@ -158,7 +157,7 @@ impl<L: Listener> Running<L> {
                 self.start(stream, peer, handler);
                 consume_budget().await;
             }
-            yield_now().await;
+            self.crowd.all_had_a_turn().await;
             mem::replace(&mut self.shutdown, CancelToken::new()).cancel();
             if waiting.is_empty() {
                 return;
