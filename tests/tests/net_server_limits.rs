@@ -11,13 +11,14 @@ use futures::future::{LocalBoxFuture, join_all};
 use futures::{AsyncRead, AsyncReadExt, AsyncWriteExt, StreamExt};
 use pollywog_net::server::{Connection, Server};
 use pollywog_net::task::yield_now;
+use pollywog_net::time::advance;
 use pollywog_net::{TcpStream, UnixListener, UnixStream, spawn};
 use pollywog_tests::executor::{OnDrop, silence_expected_panics};
 use pollywog_tests::folder::Folder;
 use pollywog_tests::limits::limit_descriptors;
 use pollywog_tests::memory::{Counting, live};
 use pollywog_tests::net::{Arrival, alone, arrived, counted, descriptors, pair, run, turns, warnings};
-use pollywog_tests::server::{all_pinged, echo, ping, serve};
+use pollywog_tests::server::{all_pinged, echo, ping, serve, still};
 use socket2::{Domain, Socket, Type};
 
 #[global_allocator]
@@ -196,8 +197,9 @@ fn without_descriptors_and_at_the_limit() {
 /// However a connection ends, its place is free: there is one, and each that comes gets it.
 #[test]
 fn every_end_of_a_connection_frees_its_place() {
+    const IDLE: Duration = Duration::from_secs(20);
     silence_expected_panics();
-    run(async {
+    still(async {
         let handler = |mut connection: Connection| {
             let mut kind = [0];
             arrived(connection.get_ref(), Arrival::IN);
@@ -218,13 +220,17 @@ fn every_end_of_a_connection_frees_its_place() {
                 }
             }
         };
-        let configure = |server: Server| server.max_connections(1).idle_timeout(Duration::from_millis(20));
+        let configure = |server: Server| server.max_connections(1).idle_timeout(IDLE);
         let server = serve(configure, handler).await;
         for (count, kind) in b"oecfldrto".iter().enumerate() {
             let (mut client, _) = server.client().await;
             client.write_all(&[*kind]).await.unwrap();
+            server.accepted(count as u64 + 1).await;
+            turns(3).await;
+            if b"td".contains(kind) {
+                advance(IDLE).await;
+            }
             if *kind == b'r' {
-                server.accepted(count as u64 + 1).await;
                 client.set_zero_linger().unwrap();
                 drop(client);
             } else {

@@ -15,7 +15,7 @@ use pollywog_net::time::{advance, sleep};
 use pollywog_net::{TcpStream, UnixListener, UnixStream, spawn};
 use pollywog_tests::folder::Folder;
 use pollywog_tests::net::{Polls, arrived_bytes, counted, finish, reset, run, turns};
-use pollywog_tests::server::{Serving, echo, ping, serve, still};
+use pollywog_tests::server::{Serving, all_arrived, echo, ping, serve, still};
 
 const SECOND: Duration = Duration::from_secs(1);
 const INSTANT: Duration = Duration::from_nanos(1);
@@ -271,7 +271,7 @@ fn without_time_a_handler_has_its_first_poll() {
 /// The time runs from the end of the poll in which the byte moved: the thread was busy, not the connection idle.
 #[test]
 fn a_handler_that_computes_is_not_idle() {
-    const IDLE: Duration = Duration::from_millis(300);
+    const IDLE: Duration = Duration::from_millis(700);
     run(async {
         let handler = async |mut connection: Connection| {
             connection.read_exact(&mut [0; 4]).await?;
@@ -350,14 +350,28 @@ fn bytes_that_another_task_moves_count() {
 #[test]
 fn a_client_that_never_reads_is_idle() {
     still(async {
-        let handler = async |mut connection: Connection| loop {
-            connection.write_all(&[0; 1 << 16]).await?;
+        let written = Rc::new(Cell::new(0));
+        let handler = {
+            let written = written.clone();
+            move |mut connection: Connection| {
+                let written = written.clone();
+                async move {
+                    loop {
+                        let count = connection.write(&[0; 1 << 16]).await?;
+                        written.update(|total| total + count);
+                    }
+                }
+            }
         };
         let server = serve(|server| server.idle_timeout(10 * SECOND), handler).await;
         let (_client, _) = server.client().await;
         server.accepted(1).await;
         // Until all buffers between the two are full.
-        turns(2_000).await;
+        let mut before = usize::MAX;
+        while written.get() != before {
+            before = written.get();
+            turns(2_000).await;
+        }
         assert_ends(&server, 10 * SECOND).await;
     });
 }
@@ -387,6 +401,7 @@ fn a_half_closed_peer_does_not_make_the_handler_spin() {
         std::io::Write::write_all(&mut client, b"request").unwrap();
         server.accepted(1).await;
         finish(&client);
+        all_arrived(server.addr);
         turns(1_000).await;
         advance(5 * SECOND).await;
         turns(1_000).await;
