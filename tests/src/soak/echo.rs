@@ -8,7 +8,7 @@ use pollywog_net::TcpStream;
 use pollywog_net::task::yield_now;
 use pollywog_net::time::sleep;
 
-use super::handler::{ECHO, ECHO_LENT};
+use super::handler::{ECHO, ECHO_LENT, ECHO_UNTIL_TOLD};
 use crate::net::Random;
 
 /// How an echo came to its end.
@@ -28,15 +28,32 @@ fn byte(seed: u64, place: usize) -> u8 {
     (mixed >> 32) as u8
 }
 
-/// Sends `total` bytes in chunks at random, some of them in writes that are dropped where they wait, then ends its side
-/// where it is to.
-async fn send(mut stream: &TcpStream, seed: u64, total: usize, mut random: Random, finishes: bool) -> io::Result<()> {
-    let kind = [ECHO, ECHO_LENT][random.below(2)];
+/// What a client does with its stream.
+struct Plan {
+    seed: u64,
+    total: usize,
+    /// It ends its side when it has sent all, and waits for the end of the other.
+    finishes: bool,
+    /// It rests now and then, and reads a little at a time.
+    slow: bool,
+}
+
+impl Plan {
+    async fn rest(&self, random: &mut Random) {
+        if self.slow && random.below(4) == 0 {
+            sleep(Duration::from_millis(random.below(8) as u64)).await;
+        }
+    }
+}
+
+/// Sends it in chunks at random, some of them in writes that are dropped where they wait.
+async fn send(mut stream: &TcpStream, plan: &Plan, mut random: Random) -> io::Result<()> {
+    let kind = [ECHO, ECHO_LENT, ECHO_UNTIL_TOLD][random.below(3)];
     stream.write_all(&[kind]).await?;
     let mut sent = 0;
-    while sent < total {
-        let count = (1 + random.below(8192)).min(total - sent);
-        let chunk: Vec<_> = (sent..sent + count).map(|place| byte(seed, place)).collect();
+    while sent < plan.total {
+        let count = (1 + random.below(8192)).min(plan.total - sent);
+        let chunk: Vec<_> = (sent..sent + count).map(|place| byte(plan.seed, place)).collect();
         if random.below(4) == 0 {
             // Dropped after one poll: what it did not report it has not sent.
             match stream.write(&chunk).now_or_never() {
@@ -47,29 +64,27 @@ async fn send(mut stream: &TcpStream, seed: u64, total: usize, mut random: Rando
             stream.write_all(&chunk).await?;
             sent += count;
         }
+        plan.rest(&mut random).await;
     }
-    if finishes { stream.close().await } else { Ok(()) }
+    if plan.finishes { stream.close().await } else { Ok(()) }
 }
 
-/// Reads `total` bytes and checks each; a slow one rests in between. Says how many came.
-async fn receive(mut stream: &TcpStream, seed: u64, total: usize, mut random: Random, slow: bool) -> (usize, bool) {
-    let mut buffer = vec![0; if slow { 512 } else { 8192 }];
+/// Reads it and checks each byte. Says how many came, and whether these are all.
+async fn receive(mut stream: &TcpStream, plan: &Plan, mut random: Random) -> (usize, bool) {
+    let mut buffer = vec![0; if plan.slow { 512 } else { 8192 }];
     let mut received = 0;
-    while received < total {
-        let reading = stream.read(&mut buffer);
-        let count = match reading.await {
+    while received < plan.total {
+        let count = match stream.read(&mut buffer).await {
             Ok(0) | Err(_) => return (received, false),
             Ok(count) => count,
         };
-        for (offset, got) in buffer[..count].iter().enumerate() {
-            assert_eq!(*got, byte(seed, received + offset), "byte {} of the stream {seed}", received + offset);
+        for (place, got) in (received..).zip(&buffer[..count]) {
+            assert_eq!(*got, byte(plan.seed, place), "byte {place} of the stream {}", plan.seed);
         }
         received += count;
-        if slow && random.below(4) == 0 {
-            sleep(Duration::from_millis(random.below(8) as u64)).await;
-        }
+        plan.rest(&mut random).await;
     }
-    assert_eq!(received, total, "more came back than was sent: stream {seed}");
+    assert_eq!(received, plan.total, "more came back than was sent: stream {}", plan.seed);
     (received, true)
 }
 
@@ -77,12 +92,10 @@ async fn receive(mut stream: &TcpStream, seed: u64, total: usize, mut random: Ra
 pub(super) async fn echo(stream: TcpStream, seed: u64) -> Ended {
     let mut random = Random::new(seed);
     let most = [16, 4_000, 100_000][random.below(3)];
-    let total = 1 + random.below(most);
-    let (finishes, slow) = (random.below(2) == 0, random.below(4) == 0);
-    let draw = |random: &mut Random| Random::new(random.below(usize::MAX) as u64);
-    let (of_send, of_receive) = (draw(&mut random), draw(&mut random));
-    let sending = send(&stream, seed, total, of_send, finishes);
-    let receiving = receive(&stream, seed, total, of_receive, slow);
+    let (total, finishes, slow) = (1 + random.below(most), random.below(2) == 0, random.below(4) == 0);
+    let plan = Plan { seed, total, finishes, slow };
+    let [of_send, of_receive] = [(); 2].map(|()| Random::new(random.below(usize::MAX) as u64));
+    let (sending, receiving) = (send(&stream, &plan, of_send), receive(&stream, &plan, of_receive));
     let sent_or_cut = async {
         if sending.await.is_err() {
             // What is still on its way is read by the other, and then the end.

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -23,6 +24,8 @@ const LIMIT: usize = 40;
 const EMFILE: i32 = 24;
 /// What a peer may take its time for.
 const IDLE: Duration = Duration::from_millis(250);
+/// What a connection may take.
+const TOTAL: Duration = Duration::from_secs(1);
 /// What a shutdown may take.
 const DRAIN: Duration = Duration::from_millis(400);
 /// What one server may leave more than the one before: tables grow with what was there at once.
@@ -52,7 +55,7 @@ impl Port {
 }
 
 /// Serves until `stop`, by one server after the other, and checks at the end of each that nothing of it is left.
-pub fn serve(addr: SocketAddr, seed: u64, tally: &Tally, stop: &CancelToken) {
+pub fn serve(addr: SocketAddr, seed: u64, tally: &Arc<Tally>, stop: &CancelToken) {
     let runtime = Runtime::new().expect("nobody has taken the descriptors yet");
     let registered = registrations(&runtime);
     let mut random = Random::new(seed);
@@ -72,7 +75,7 @@ pub fn serve(addr: SocketAddr, seed: u64, tally: &Tally, stop: &CancelToken) {
 }
 
 /// One server, from its start to its end.
-async fn one(addr: SocketAddr, random: &mut Random, tally: &Tally, stop: &CancelToken) {
+async fn one(addr: SocketAddr, random: &mut Random, tally: &Arc<Tally>, stop: &CancelToken) {
     let server = loop {
         match Server::bind(addr).await {
             Ok(server) => break server,
@@ -81,11 +84,13 @@ async fn one(addr: SocketAddr, random: &mut Random, tally: &Tally, stop: &Cancel
             Err(error) => panic!("{addr}: {error}"),
         }
     };
-    let server = server.max_connections(LIMIT).idle_timeout(IDLE).drain_timeout(DRAIN);
+    let server = server.max_connections(LIMIT).drain_timeout(DRAIN);
+    let server = server.idle_timeout(IDLE).connection_timeout(TOTAL);
     let status = server.status();
     let serving = Duration::from_millis(200 + random.below(2_000) as u64);
     let mut end = std::pin::pin!(stop.run_until_cancelled(sleep(serving)).fuse());
-    let drained = server.serve_until(&mut end, handle).await.expect("the listener works");
+    let drained =
+        server.serve_until(&mut end, |connection| handle(connection, tally.clone())).await.expect("the listener works");
     assert_eq!((status.active(), status.is_draining()), (0, true));
     assert_eq!(drained.left().len() as u64, status.aborted());
     tally.add("servers", 1);
