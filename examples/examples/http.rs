@@ -9,10 +9,11 @@
 //! ```
 //!
 //! What to look at: HTTP/1 and HTTP/2 are hyper's, on connections of `pollywog_net::server`, so the limits here are those
-//! of the server: how many, how long idle, how long for a header. A large file is read in chunks by the blocking pool,
-//! each when the client has taken the one before: `curl --limit-rate 1M` downloads it, and the program stays small.
-//! Ctrl-C, or SIGTERM, ends it in order: `/ready` says 503 so that a load balancer looks elsewhere, requests under way are
-//! answered, idle connections have a moment for a last one.
+//! of the server: how many, how long idle, how long for a header. What is to be sent back has a limit of its own: a client
+//! that sends a byte now and then is never idle. A large file is read in chunks by the blocking pool, each when the client
+//! has taken the one before: `curl --limit-rate 1M` downloads it, and the program stays small. Ctrl-C, or SIGTERM, ends it
+//! in order: `/ready` says 503 so that a load balancer looks elsewhere, requests under way are answered, idle connections
+//! have a moment for a last one.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -31,6 +32,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use pollywog_examples::{Files, HttpBody, address, full, interrupted, json, listen, say, text, warn};
 use pollywog_net::http::Http;
 use pollywog_net::server::{Server, Status};
+use pollywog_net::time::timeout;
 use serde::Serialize;
 
 /// The most that is sent back.
@@ -40,6 +42,7 @@ const ECHO: usize = 1 << 20;
 struct Site {
     files: Option<Files>,
     status: Status,
+    body_timeout: Duration,
 }
 
 impl Site {
@@ -56,7 +59,10 @@ impl Site {
         }
         match path {
             "/" => text(StatusCode::OK, "hello"),
-            "/echo" => echo(request.into_body()).await,
+            "/echo" => {
+                let echoed = timeout(self.body_timeout, echo(request.into_body())).await;
+                echoed.unwrap_or_else(|_| text(StatusCode::REQUEST_TIMEOUT, "that took too long"))
+            }
             "/status" => json(&State::from(&self.status)),
             "/health" => text(StatusCode::OK, "alive"),
             "/ready" if self.status.is_draining() => text(StatusCode::SERVICE_UNAVAILABLE, "going"),
@@ -116,7 +122,7 @@ async fn serve(options: Options) -> io::Result<()> {
         .drain_delay(options.drain_delay)
         .drain_timeout(options.drain_timeout);
     let status = server.status();
-    let site = Rc::new(Site { files, status: status.clone() });
+    let site = Rc::new(Site { files, status: status.clone(), body_timeout: options.body_timeout });
     let service = service_fn(move |request| {
         let site = site.clone();
         async move { Ok::<_, Infallible>(site.answer(request).await) }
@@ -158,6 +164,10 @@ struct Options {
     /// How long the header of a request may take
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     header_timeout: Duration,
+
+    /// How long what is to be sent back may take to come
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    body_timeout: Duration,
 
     /// How long it goes on after the signal, for load balancers to notice that /ready says no
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]

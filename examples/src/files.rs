@@ -1,13 +1,14 @@
 //! Files over HTTP: the whole of one, or one range.
 
 mod chunks;
+mod open;
 mod range;
 
 use std::ffi::OsString;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,14 +19,14 @@ use hyper::header::{
 };
 use hyper::{Method, Response, StatusCode};
 use pollywog_net::spawn_blocking;
-use rustix::fs::OFlags;
 
 use self::chunks::Chunks;
+use self::open::open_below;
 use self::range::{Asked, asked};
 use crate::http::{HttpBody, full, text};
 use crate::program::{explain, warn};
 
-/// A folder, and all below it that no link leads out of.
+/// A folder, and all below it. A link is followed where it stays there; one that begins with `/` does not.
 #[derive(Debug, Clone)]
 pub struct Files {
     root: Arc<Path>,
@@ -33,6 +34,7 @@ pub struct Files {
 
 /// A file that was found.
 struct Found {
+    /// Below the root.
     path: PathBuf,
     file: File,
     metadata: Metadata,
@@ -54,7 +56,7 @@ impl Files {
     pub async fn answer(&self, method: &Method, name: &str, headers: &HeaderMap) -> Response<HttpBody> {
         let (root, relative) = (self.root.clone(), relative(name));
         // One trip to the pool for all of it.
-        let opened = spawn_blocking(move || open(&root, &relative.ok_or(ErrorKind::NotFound)?)).await;
+        let opened = spawn_blocking(move || open(&root, relative.ok_or(ErrorKind::NotFound)?)).await;
         match opened.unwrap_or_else(|error| Err(error.into())) {
             Ok(found) => send(found, method, headers),
             Err(error) => match error.kind() {
@@ -95,14 +97,8 @@ fn decoded(name: &str) -> Option<Vec<u8>> {
 }
 
 /// Blocks.
-fn open(root: &Path, relative: &Path) -> io::Result<Found> {
-    let path = root.join(relative).canonicalize()?;
-    if !path.starts_with(root) {
-        // A link that leads out.
-        return Err(ErrorKind::NotFound.into());
-    }
-    // A named pipe would be waited for.
-    let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(&path)?;
+fn open(root: &Path, path: PathBuf) -> io::Result<Found> {
+    let file = open_below(root, &path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(ErrorKind::NotFound.into());
@@ -117,7 +113,7 @@ fn send(found: Found, method: &Method, headers: &HeaderMap) -> Response<HttpBody
     let tag = format!("\"{size:x}-{:x}.{:x}\"", metadata.mtime(), metadata.mtime_nsec());
     let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     // The rest of what another version began would fit nothing.
-    let is_for_this = header(IF_RANGE).is_none_or(|asked| asked == tag);
+    let is_for_this = headers.get(IF_RANGE).is_none_or(|asked| *asked == tag);
     let range = header(RANGE).filter(|_| is_for_this && method == Method::GET);
 
     let mut response = Response::new(full(""));
@@ -126,7 +122,9 @@ fn send(found: Found, method: &Method, headers: &HeaderMap) -> Response<HttpBody
     };
     say(ETAG, &tag);
     say(ACCEPT_RANGES, "bytes");
-    if header(IF_NONE_MATCH).is_some_and(|known| known.split(',').any(|known| known.trim() == tag)) {
+    // A cache on the way that packs the content calls the tag a weak one.
+    let is_this = |known: &str| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag;
+    if header(IF_NONE_MATCH).is_some_and(|known| known.split(',').any(|known| is_this(known.trim()))) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return response;
     }

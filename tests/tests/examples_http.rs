@@ -4,9 +4,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use pollywog_tests::folder::Folder;
 use pollywog_tests::limits::has;
@@ -95,13 +97,18 @@ fn curl_gets_a_file_and_parts_of_it() {
         assert!(head.contains(&said), "no '{said}' in: {head}");
         assert!(body == &bytes[part], "{range} is something else");
     }
-    let answer = curl(&server, &["--include", "--range", "0-9", "--header", "if-range: \"another\""], &[path]);
-    assert!(parts(&answer).0.starts_with("http/1.1 200 ok") && parts(&answer).1 == bytes);
     let answer = curl(&server, &["--include", "--range", "1000000-"], &[path]);
     let (head, body) = parts(&answer);
     assert!(head.starts_with("http/1.1 416") && head.contains("content-range: bytes */1000000") && body.is_empty());
-    let answer = curl(&server, &["--include", "--header", &format!("if-none-match: {tag}")], &[path]);
-    assert!(parts(&answer).0.starts_with("http/1.1 304") && parts(&answer).1.is_empty());
+    for known in [tag, "*", &format!("W/{tag}"), &format!("\"another\", {tag}")] {
+        let answer = curl(&server, &["--include", "--header", &format!("if-none-match: {known}")], &[path]);
+        assert!(parts(&answer).0.starts_with("http/1.1 304") && parts(&answer).1.is_empty(), "{known}");
+    }
+    for asked in ["\"another\"", "\"\u{e9}\""] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nrange: bytes=0-9\r\n");
+        let answer = ask(server.connect(), &format!("{request}if-range: {asked}\r\n\r\n"));
+        assert!(parts(&answer).0.starts_with("http/1.1 200 ok") && parts(&answer).1 == bytes, "{asked}");
+    }
 }
 
 #[test]
@@ -160,9 +167,13 @@ fn no_name_leads_out_of_the_folder() {
     symlink(outside.file("secret"), folder.file("link")).unwrap();
     symlink(outside.path(), folder.file("linked")).unwrap();
     symlink("inside/file", folder.file("good")).unwrap();
+    symlink("../inside/file", folder.file("inside/good")).unwrap();
+    symlink(folder.file("inside/file"), folder.file("absolute")).unwrap();
+    symlink("round", folder.file("round")).unwrap();
+    let _socket = UnixListener::bind(folder.file("socket")).unwrap();
     mknodat(CWD, folder.file("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
     let server = start(folder.path(), &[]);
-    for name in ["inside/file", "good", "inside/./file", "inside%2Ffile"] {
+    for name in ["inside/file", "good", "inside/good", "inside/./file", "inside%2Ffile"] {
         assert_eq!(status(&server, &format!("/files/{name}")), "200", "{name}");
     }
     let secret = outside.file("secret");
@@ -177,6 +188,9 @@ fn no_name_leads_out_of_the_folder() {
         &absolute.replace('/', "%2f"),
         "link",
         "linked/secret",
+        "absolute",
+        "round",
+        "socket",
         "inside/../inside/file",
         "..",
         "",
@@ -301,6 +315,22 @@ fn who_says_nothing_or_too_little_is_closed() {
     let counted =
         r#"{"accepted":4,"active":1,"rejected":0,"timed_out":1,"panicked":0,"errors":{"TimedOut":2},"draining":false}"#;
     assert!(answer.ends_with(counted), "{answer}");
+}
+
+#[test]
+fn what_is_to_be_sent_back_has_to_come_in_time() {
+    let server = Program::start("http", &["--body-timeout", "0.3", "--idle-timeout", "60"]);
+    let mut slow = server.connect();
+    slow.write_all(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n").unwrap();
+    let mut writer = slow.try_clone().unwrap();
+    let trickling = thread::spawn(move || {
+        while writer.write_all(b"x").is_ok() {
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let answer = read_answer(&mut slow);
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.ends_with("that took too long\n"), "{answer}");
+    trickling.join().unwrap();
 }
 
 #[test]
