@@ -1,7 +1,7 @@
 //! The example `websocket`: what a member hears, what is too much, and the page in a real browser.
 
 use std::future::Future;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::thread;
 
 use async_tungstenite::tungstenite::Message;
@@ -388,6 +388,20 @@ fn who_never_reads_holds_nobody_up_and_is_told() {
         };
         assert!((1..4_000).contains(&count), "{count}");
     });
+}
+
+#[test]
+fn who_asks_for_pages_and_never_reads_is_let_go() {
+    let chat = Program::start("websocket", &["--ping", "100", "--idle-timeout", "500"]);
+    let mut client = chat.connect();
+    let requests = "GET /page.js HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
+    // Soon there is no room any more, in the systems of both.
+    let error = loop {
+        if let Err(error) = client.write_all(requests.as_bytes()) {
+            break error;
+        }
+    };
+    assert!([ErrorKind::ConnectionReset, ErrorKind::BrokenPipe].contains(&error.kind()), "{error}");
 }
 
 #[test]

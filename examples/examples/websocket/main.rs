@@ -70,7 +70,10 @@ async fn serve(options: Options) -> io::Result<()> {
     let room = Room::default();
     let http = Http::new().http1_only().keep_alive_grace(GRACE);
     let chat = Chat { http, room: room.clone(), ping: Duration::from_millis(options.ping) };
-    let server = Server::new(listen(&options.addr).await?).max_connections(CONNECTIONS).drain_timeout(DRAIN);
+    // A member is never idle: there are pings.
+    let idle = Duration::from_millis(options.idle_timeout).max(3 * chat.ping);
+    let server = Server::new(listen(&options.addr).await?).max_connections(CONNECTIONS);
+    let server = server.idle_timeout(idle).drain_timeout(DRAIN);
     let status = server.status();
     let stop = async {
         interrupted.await;
@@ -92,6 +95,10 @@ struct Options {
     /// How often a member is asked for an answer, in milliseconds; two without one are the end
     #[arg(long, value_name = "MS", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     ping: u64,
+
+    /// How long a connection may stand still, in milliseconds; three times the time between pings at least
+    #[arg(long, value_name = "MS", default_value_t = 60_000)]
+    idle_timeout: u64,
 }
 
 fn main() -> ExitCode {
