@@ -248,7 +248,8 @@ impl<L: Listener> Server<L> {
         self
     }
 
-    /// How long a shutdown waits for the handlers (30 seconds), from the end of the [delay](Self::drain_delay) on. With [`Duration::ZERO`] it waits for nobody.
+    /// How long a shutdown waits for the handlers (30 seconds), from the end of the [delay](Self::drain_delay) on. With
+    /// [`Duration::ZERO`] it waits for nobody.
     ///
     /// # Examples
     ///
@@ -263,8 +264,8 @@ impl<L: Listener> Server<L> {
         self.drain_timeout
     }
 
-    /// Asks `admit` about each connection before it is served: where it says `false`, the connection is closed at once. Its
-    /// panic is that of the connection's handler.
+    /// Asks `admit` about each connection before it is served: where it says `false`, the connection is closed at once.
+    /// Its panic is that of the connection's handler.
     ///
     /// # Examples
     ///
@@ -328,7 +329,8 @@ impl<L: Listener> Server<L> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the listener, and aborts the handlers.
+    /// Dropping the future closes the listener, cancels the [token](Connection::shutdown_token) of every connection, and
+    /// aborts the handlers.
     ///
     /// # Examples
     ///
@@ -379,7 +381,7 @@ impl<L: Listener> fmt::Debug for Server<L> {
     }
 }
 
-/// A server that serves. Dropping it aborts its connections.
+/// A server that serves. Dropping it ends its connections.
 struct Running<L: Listener> {
     crowd: Rc<Crowd<Addr<L>>>,
     /// That of the connections which are accepted now.
@@ -447,6 +449,8 @@ impl<L: Listener> Running<L> {
 
 impl<L: Listener> Drop for Running<L> {
     fn drop(&mut self) {
+        // What the handlers have spawned hears of it.
+        self.shutdown.cancel();
         self.crowd.abort_all();
     }
 }

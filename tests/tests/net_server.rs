@@ -21,7 +21,7 @@ use pollywog_net::{Runtime, TcpSocket, TcpStream, UnhandledPanic, spawn};
 use pollywog_tests::executor::{OnDrop, panic_of, silence_expected_panics};
 use pollywog_tests::log::ask_each_time;
 use pollywog_tests::net::{Arrival, arrived, reset, run, turns};
-use pollywog_tests::server::{echo, ping, pinged, serve};
+use pollywog_tests::server::{all_pinged, echo, ping, pinged, serve};
 use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Metadata, Subscriber, span};
@@ -377,6 +377,39 @@ fn a_task_that_a_handler_spawns_is_its_own() {
         go.cancel();
         assert_eq!(tells.next().await, Some("done"));
     });
+}
+
+/// The server is dropped, or has come to its deadline with a place for one alone: what the handlers have spawned hears
+/// of it.
+#[test]
+fn the_token_is_cancelled_however_the_server_ends() {
+    for (is_dropped, most) in [(true, 9), (false, 1)] {
+        run(async {
+            let (told, tells) = futures::channel::mpsc::unbounded();
+            let handler = move |connection: Connection| {
+                let (token, told) = (connection.shutdown_token().clone(), told.clone());
+                spawn(async move {
+                    token.cancelled().await;
+                    told.unbounded_send(()).unwrap();
+                });
+                async move {
+                    pending::<()>().await;
+                    drop(connection);
+                    Ok(())
+                }
+            };
+            let configure = |server: Server| server.max_connections(most).drain_timeout(Duration::from_millis(5));
+            let server = serve(configure, handler).await;
+            let _clients = all_pinged(server.addr, 2);
+            server.accepted(most.min(2) as u64).await;
+            if is_dropped {
+                server.task.abort();
+            } else {
+                assert_eq!(server.stopped().await.left().len(), 1);
+            }
+            assert_eq!(tells.count().await, most.min(2));
+        });
+    }
 }
 
 /// A process may have several, each in a runtime of its own: what one counts and ends is not the other's.
