@@ -383,13 +383,15 @@ fn the_deadline_holds_while_the_queue_waits_for_room() {
         let server = serve(configure, async |_: Connection| pending().await).await;
         let (_client, addr) = server.client().await;
         server.accepted(1).await;
-        let in_queue = pinged(server.addr);
+        let (in_queue, status) = (pinged(server.addr), server.status.clone());
         server.stopping().await;
         advance(5 * SECOND - Duration::from_nanos(1)).await;
         assert!(!server.task.is_finished());
         advance(Duration::from_nanos(1)).await;
         let drained = server.stopped().await;
-        assert_eq!(drained.left().iter().map(|left| left.peer).collect::<Vec<_>>(), [addr]);
+        let left: Vec<_> = drained.left().iter().map(|left| (left.peer, left.age)).collect();
+        assert_eq!(left, [(addr, 5 * SECOND), (in_queue.local_addr().unwrap(), 5 * SECOND)]);
+        assert_eq!((drained.is_complete(), status.aborted(), status.accepted()), (false, 2, 1));
         assert_eq!(rest(&in_queue).unwrap_err().kind(), ErrorKind::ConnectionReset);
     });
 }

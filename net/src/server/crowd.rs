@@ -28,13 +28,13 @@ struct Member<A> {
     task: AbortHandle,
 }
 
-/// A connection that still ran at the deadline of a shutdown.
+/// A connection that still ran at the deadline of a shutdown, or waited until then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Left<A> {
     /// The other end.
     pub peer: A,
-    /// How long it was connected.
+    /// How long it was connected, as far as the server knows.
     pub age: Duration,
 }
 

@@ -54,12 +54,13 @@ pub struct Drained<A> {
 }
 
 impl<A> Drained<A> {
-    /// Whether every handler came to its end by itself.
+    /// Whether every connection was served, and its handler came to its end by itself.
     pub fn is_complete(&self) -> bool {
         self.left.is_empty()
     }
 
-    /// The connections that still ran at the deadline, and were dropped: the oldest first.
+    /// The connections that still ran at the deadline, and were dropped: the oldest first. Then those that waited until
+    /// then for one of the [places](super::Server::max_connections).
     pub fn left(&self) -> &[Left<A>] {
         &self.left
     }
@@ -96,18 +97,21 @@ impl<L: Listener> Running<L> {
         H: FnMut(Connection<L::Stream>) -> F,
         F: Future<Output = io::Result<()>> + 'static,
     {
-        let deadline = end_of(timeout);
+        let (began, deadline) = (time::now(), end_of(timeout));
+        let mut waiting = VecDeque::new();
         let all = async {
             if is_working && !timeout.is_zero() {
-                self.empty_queue(listener, handler).await;
+                self.empty_queue(listener, &mut waiting, handler).await;
             } else {
                 drop(listener);
-                self.start_all(&mut VecDeque::new(), handler).await;
             }
+            self.start_all(&mut waiting, handler).await;
             self.crowd.fewer_than(1).await;
         };
         let _ = within(deadline, all).await;
-        let left = self.crowd.list();
+        let mut left = self.crowd.list();
+        let age = time::now().saturating_duration_since(began);
+        left.extend(waiting.drain(..).map(|(_, peer)| Left { peer, age }));
         self.crowd.counters().aborted.add(left.len() as u64);
         self.crowd.abort_all();
         self.crowd.fewer_than(1).await;
@@ -115,13 +119,13 @@ impl<L: Listener> Running<L> {
         Drained { left }
     }
 
-    /// Accepts who stands in the queue, closes the listener, and starts them.
-    async fn empty_queue<H, F>(&mut self, listener: L, handler: &mut H)
+    /// Accepts who stands in the queue, and closes the listener.
+    async fn empty_queue<H, F>(&mut self, listener: L, waiting: &mut VecDeque<Pair<L::Stream>>, handler: &mut H)
     where
         H: FnMut(Connection<L::Stream>) -> F,
         F: Future<Output = io::Result<()>> + 'static,
     {
-        let (mut waiting, mut backoff) = (VecDeque::new(), Backoff::new());
+        let mut backoff = Backoff::new();
         // No more than that stood there; a flood would go on for ever.
         for _ in 0..BACKLOG {
             match listener.try_accept() {
@@ -133,15 +137,13 @@ impl<L: Listener> Running<L> {
                 Attempt::Lacking(error) => {
                     trace::accept_paused(&error, backoff.start());
                     // It is they who have the descriptors.
-                    self.start_all(&mut waiting, handler).await;
+                    self.start_all(waiting, handler).await;
                     poll_fn(|cx| backoff.poll_over(cx)).await;
                 }
                 Attempt::Empty | Attempt::Broken(_) => break,
             }
             consume_budget().await;
         }
-        drop(listener);
-        self.start_all(&mut waiting, handler).await;
     }
 
     /// Starts those who wait as there is room for them, and tells everybody to stop who has had a turn.

@@ -98,7 +98,7 @@ impl Status {
         self.0.panicked.get()
     }
 
-    /// Connections that still ran at the deadline of the shutdown.
+    /// Connections that still ran at the deadline of the shutdown, or waited until then for a place.
     pub fn aborted(&self) -> u64 {
         self.0.aborted.get()
     }
