@@ -49,9 +49,12 @@
 //!
 //! # Who is slow
 //!
-//! A client that does not finish the header of a request, or does not begin one, is given up after
-//! [`header_read_timeout`](Http::header_read_timeout). The service is not timed: put a [`timeout`](crate::time::timeout)
-//! into it. Clients that send a body or read an answer too slowly are the business of the limits of the server.
+//! A client of HTTP/1 that does not finish the header of a request, or does not begin one, is given up after
+//! [`header_read_timeout`](Http::header_read_timeout). One of HTTP/2 is given up when it does not answer a
+//! [ping](Http::ping_interval), which it cannot do in the middle of a header; one that answers, and asks for nothing, stays.
+//! The service is not timed: put a [`timeout`](crate::time::timeout) into it. Clients that send a body or read an answer
+//! too slowly are the business of the limits of the server: the [total](crate::server::Server::connection_timeout), since
+//! a byte now and then is enough not to be [idle](crate::server::Server::idle_timeout).
 //!
 //! # Errors
 //!
@@ -130,6 +133,9 @@ impl Http {
 
     /// How long the header of a request of HTTP/1 may take: 30 seconds at first. The time begins with the connection, and
     /// after that with the end of the answer before, so an idle connection is kept for so long. `None` is no limit.
+    ///
+    /// So what is still to come of the body of a request that is answered has to come in that time, too: a service that
+    /// leaves a large one to a task of its own should answer when that is done.
     pub fn header_read_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.header_read_timeout = timeout.into();
         self

@@ -19,9 +19,10 @@ use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt, pol
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, client};
 use pollywog_net::cancel::CancelToken;
 use pollywog_net::http::Http;
+use pollywog_net::hyper::{PollywogExecutor, PollywogIo};
 use pollywog_net::server::Server;
 use pollywog_net::{JoinHandle, TcpStream, spawn, time};
 use pollywog_tests::http::{answer, get, in_virtual_time};
@@ -478,6 +479,43 @@ fn a_future_that_is_dropped_takes_the_connection_and_the_service_along() {
                 break;
             }
         }
+    });
+}
+
+#[test]
+fn a_connection_of_http2_that_is_dropped_takes_its_services_along() {
+    run(async {
+        let (server, client) = pair().await;
+        let held = Rc::new(());
+        let service = {
+            let held = held.clone();
+            service_fn(move |_: Request<Incoming>| {
+                let held = held.clone();
+                async move {
+                    pending::<()>().await;
+                    drop(held);
+                    Ok::<_, Infallible>(Response::new(String::new()))
+                }
+            })
+        };
+        let serving = spawn(async { Http::new().serve_stream(server, &CancelToken::new(), service).await });
+        let (mut sender, connection) =
+            client::conn::http2::handshake(PollywogExecutor, PollywogIo::new(client)).await.unwrap();
+        let connection = spawn(connection);
+        let asked: Vec<_> = (0..3)
+            .map(|_| spawn(sender.send_request(Request::get("http://localhost/").body(String::new()).unwrap())))
+            .collect();
+        // This one, that of the service, and one for each request.
+        while Rc::strong_count(&held) < 5 {
+            turns(1).await;
+        }
+        serving.abort();
+        turns(10).await;
+        assert_eq!(Rc::strong_count(&held), 1);
+        for asked in asked {
+            asked.await.unwrap().unwrap_err();
+        }
+        let _ = connection.await.unwrap();
     });
 }
 

@@ -44,8 +44,8 @@ impl Http {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the connection, and drops the service's futures; those of HTTP/2 are tasks, and are
-    /// dropped when they next want to answer.
+    /// Dropping the future closes the connection, and drops the service's futures; those of HTTP/2 are tasks, which are
+    /// woken, and dropped in their next turn.
     ///
     /// # Examples
     ///
