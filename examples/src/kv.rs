@@ -58,6 +58,8 @@ pub const MAX_COMMAND: usize = 16 << 20;
 pub const MAX_ARGUMENTS: usize = 1 << 20;
 /// Bytes of a command that is typed.
 pub const MAX_LINE: usize = 64 << 10;
+/// Bytes of the name of a connection.
+pub const MAX_NAME: usize = 1 << 10;
 /// Bytes of one reply.
 pub const MAX_REPLY: usize = 64 << 20;
 /// Bytes of messages that wait for a subscriber. Who is slower than that is cut off.

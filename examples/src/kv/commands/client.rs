@@ -1,5 +1,6 @@
 //! The connection itself.
 
+use super::super::MAX_NAME;
 use super::super::execute::{Call, Refused, wrong_number};
 use super::super::number::integer;
 use super::super::reply::Reply;
@@ -104,6 +105,9 @@ pub(super) fn hello(call: Call<'_>) -> Outcome<'_> {
 
 impl super::super::session::Client {
     fn set_name(&mut self, name: &[u8]) -> Result<(), Refused> {
+        if name.len() > MAX_NAME {
+            return Err(Refused::Other(format!("ERR Client names cannot have more than {MAX_NAME} bytes.")));
+        }
         if name.iter().any(|byte| !byte.is_ascii_graphic()) {
             let text = "ERR Client names cannot contain spaces, newlines or special characters.";
             return Err(Refused::Other(text.to_owned()));

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::{Alone, command};
-use crate::kv::{MAX_ARGUMENT, MAX_ARGUMENTS, MAX_COMMAND, MAX_LINE, MAX_REPLY, Next};
+use crate::kv::{MAX_ARGUMENT, MAX_ARGUMENTS, MAX_COMMAND, MAX_LINE, MAX_NAME, MAX_REPLY, Next};
 
 #[track_caller]
 fn refused(input: &[u8], error: &str) {
@@ -59,6 +59,14 @@ fn a_reply_that_would_be_too_long_is_refused() {
     args.push(b"big");
     let refused = format!("-ERR the values have more than {MAX_REPLY} bytes: ask for fewer at once\r\n");
     assert_eq!(alone.ask(command(&args)), refused);
+}
+
+#[test]
+fn a_name_that_is_too_long_is_refused() {
+    let mut alone = Alone::new();
+    assert_eq!(alone.ask(command(&[b"CLIENT", b"SETNAME", &[b'x'; MAX_NAME]])), "+OK\r\n");
+    let reply = alone.ask(command(&[b"CLIENT", b"SETNAME", &[b'x'; MAX_NAME + 1]]));
+    assert_eq!(reply, "-ERR Client names cannot have more than 1024 bytes.\r\n");
 }
 
 /// Whoever asks for much more than was sent gets it in turns: what waits to be written stays small.
