@@ -163,9 +163,10 @@ fn a_header_that_is_too_large_is_answered_and_closed() {
     });
 }
 
-/// A connection that counts what is read of it, and what had been when it was first written to.
+/// A connection that counts what is read of it, what had been when it was first written to, and how often it was.
 struct Watched {
     stream: TcpStream,
+    writes: Arc<AtomicUsize>,
     read: Arc<AtomicUsize>,
     before_answer: Arc<AtomicUsize>,
 }
@@ -182,6 +183,7 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        self.writes.fetch_add(1, SeqCst);
         let _ = self.before_answer.compare_exchange(0, self.read.load(SeqCst), SeqCst, SeqCst);
         Pin::new(&mut self.stream).poll_write(cx, buffer)
     }
@@ -201,7 +203,8 @@ fn a_header_without_an_end_takes_bounded_memory() {
         for (http, most) in [(Http::new(), 500_000), (Http::new().max_buf_size(8_192), 20_000)] {
             let (stream, client) = pair().await;
             let before_answer = Arc::<AtomicUsize>::default();
-            let watched = Watched { stream, read: Arc::default(), before_answer: before_answer.clone() };
+            let (read, writes) = (Arc::default(), Arc::default());
+            let watched = Watched { stream, writes, read, before_answer: before_answer.clone() };
             let serving =
                 spawn(async move { http.serve_stream(watched, &CancelToken::new(), service_fn(hello)).await });
             let (mut reader, mut writer) = client.into_split();
@@ -218,6 +221,25 @@ fn a_header_without_an_end_takes_bounded_memory() {
             let read = before_answer.load(SeqCst);
             assert!((8_192..most).contains(&read), "{read} bytes were read");
         }
+    });
+}
+
+#[test]
+fn a_small_answer_is_written_as_one() {
+    run(async {
+        let (stream, mut client) = pair().await;
+        let writes = Arc::<AtomicUsize>::default();
+        let (read, before_answer) = (Arc::default(), Arc::default());
+        let watched = Watched { stream, writes: writes.clone(), read, before_answer };
+        let serving =
+            spawn(async move { Http::new().serve_stream(watched, &CancelToken::new(), service_fn(hello)).await });
+        for (number, size) in [(1, 5), (2, 1_000), (4, 5_000)] {
+            let path = format!("/{}", "a".repeat(size));
+            assert_eq!(get(&mut client, &path).await.unwrap().body, path);
+            assert_eq!(writes.load(SeqCst), number, "the head and the body, of which the stream takes one at a time");
+        }
+        drop(client);
+        serving.await.unwrap().unwrap();
     });
 }
 
