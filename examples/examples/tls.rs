@@ -42,6 +42,8 @@ use rcgen::{CertificateParams, CertifiedKey, DnType, KeyPair};
 const CONNECTIONS: usize = 1_000;
 /// How long a connection may be silent.
 const IDLE: Duration = Duration::from_secs(5 * 60);
+/// How long the end of a connection waits for the peer to read it.
+const LINGER: Duration = Duration::from_secs(1);
 /// How long a certificate that is made here is good for.
 const VALIDITY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// What ALPN offers, the best first. A client that does not ask gets HTTP.
@@ -84,7 +86,14 @@ async fn echo(mut stream: TlsStream<Connection>, shutdown: &CancelToken) -> io::
         stream.flush().await?;
     }
     // With close_notify.
-    stream.close().await
+    stream.close().await?;
+    // A socket that is closed with something unread resets the connection, and takes along what the peer has not read.
+    let _ = time::timeout(LINGER, async {
+        while stream.read(&mut buffer).await? > 0 {}
+        io::Result::Ok(())
+    })
+    .await;
+    Ok(())
 }
 
 /// A certificate with its chain, and its key.

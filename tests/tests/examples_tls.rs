@@ -21,6 +21,7 @@ use pollywog_tests::folder::Folder;
 use pollywog_tests::limits::has;
 use pollywog_tests::net;
 use pollywog_tests::program::{self, Program, Signal};
+use socket2::{Domain, Socket, Type};
 
 /// A server, and the certificate that it made.
 struct Server {
@@ -43,13 +44,16 @@ impl Server {
 
     /// A connection of rustls, which has agreed on `protocol`.
     async fn connect(&self, protocol: &str) -> TlsStream<AsyncTcpStream> {
+        self.over(AsyncTcpStream::connect(self.program.addr()).await.unwrap(), protocol).await
+    }
+
+    async fn over(&self, stream: AsyncTcpStream, protocol: &str) -> TlsStream<AsyncTcpStream> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&self.cert).unwrap()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let config = config.with_safe_default_protocol_versions().unwrap();
         let mut config = config.with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![protocol.into()];
-        let stream = AsyncTcpStream::connect(self.program.addr()).await.unwrap();
         TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), stream).await.unwrap()
     }
 
@@ -338,6 +342,32 @@ fn who_is_connected_when_the_server_ends_hears_close_notify() {
         server.end("connections: 1, failed: 0");
         // Without close_notify, this is an error.
         assert_eq!(stream.read(&mut [0; 64]).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn what_was_said_before_the_server_ends_comes_back() {
+    let server = Server::start();
+    net::run(async {
+        // Its system keeps little for it: most of what comes back waits in that of the server.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(4 << 10).unwrap();
+        socket.connect(&server.program.addr().into()).unwrap();
+        let mut slow = server.over(AsyncTcpStream::from_std(socket.into()).unwrap(), "echo").await;
+        let said = vec![b'a'; 16_000];
+        slow.write_all(&said).await.unwrap();
+        slow.flush().await.unwrap();
+        let mut other = server.connect("echo").await;
+        said_back(&mut other, "hello").await;
+        let ending = thread::spawn(move || server.end("connections: 2, failed: 0"));
+        assert_eq!(other.read(&mut [0; 64]).await.unwrap(), 0);
+        slow.write_all(b"one more").await.unwrap();
+        slow.flush().await.unwrap();
+        let mut came = Vec::new();
+        slow.read_to_end(&mut came).await.unwrap();
+        assert!(came == said, "{} bytes came", came.len());
+        drop((slow, other));
+        ending.join().unwrap();
     });
 }
 
