@@ -2,6 +2,7 @@
 
 use std::io::BufReader;
 use std::net::Shutdown;
+use std::thread;
 
 use pollywog_tests::guest::Guest;
 use pollywog_tests::program::{Program, Signal, bounded};
@@ -251,6 +252,33 @@ fn everybody_is_told_that_the_server_closes_after_what_was_said() {
 }
 
 /// However many leave at the end, nobody's queue is full of that.
+#[test]
+fn who_says_something_at_the_end_hears_all_that_was_said_before() {
+    let chat = Program::start("chat", &[]);
+    let mut slow = slow(&chat);
+    slow.hears("* hello! What is your name?");
+    slow.hears("* welcome, slow. In the room: slow");
+    let mut ann = Guest::enter(&chat, "ann");
+    slow.hears("* ann is here");
+    let lines: Vec<_> = (0..30).map(|number| format!("{number} {}", "x".repeat(900))).collect();
+    for line in &lines {
+        ann.say(line);
+        ann.say("/rooms");
+        ann.hears("* rooms: lobby (2)");
+    }
+    let ending = thread::spawn(move || chat.end(Signal::TERM));
+    ann.hears("* the server closes");
+    ann.hears_the_end();
+    slow.say("what did you say?");
+    for line in &lines {
+        slow.hears(&format!("ann: {line}"));
+    }
+    slow.hears("* the server closes");
+    slow.hears_the_end();
+    drop((slow, ann));
+    assert!(ending.join().unwrap().status.success());
+}
+
 #[test]
 fn the_end_is_heard_in_a_full_room() {
     let chat = Program::start("chat", &[]);

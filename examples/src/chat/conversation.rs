@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::{Either, select};
+use futures::{AsyncReadExt, AsyncWriteExt};
 use pollywog_net::server::Connection;
 use pollywog_net::{task, time};
 
@@ -18,6 +19,8 @@ use super::seat::Seat;
 const LOBBY: &str = "lobby";
 /// How long a member who leaves may take to read what stands in the queue.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the end of a connection waits for the member to close it, too.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves one member, from the first line, which is the name, to the last.
 ///
@@ -36,9 +39,21 @@ pub async fn attend(connection: Connection, hall: Rc<Hall>) -> io::Result<()> {
     };
     match select(pin!(talking), telling).await {
         // It has left its room. The last lines are still to be written.
-        Either::Left(((), telling)) => time::timeout(PATIENCE, telling).await.unwrap_or(Ok(())),
-        Either::Right((result, _)) => result,
+        Either::Left(((), telling)) => time::timeout(PATIENCE, telling).await.unwrap_or(Ok(()))?,
+        Either::Right((result, _)) => result?,
     }
+    part(&connection).await
+}
+
+/// A socket that is closed with something unread resets the connection, and takes along what the member has not read.
+async fn part(mut connection: &Connection) -> io::Result<()> {
+    connection.close().await?;
+    let _ = time::timeout(LINGER, async {
+        while connection.read(&mut [0; 512]).await? > 0 {}
+        io::Result::Ok(())
+    })
+    .await;
+    Ok(())
 }
 
 async fn converse(connection: &Connection, hall: &Hall, me: &Member) -> io::Result<()> {
