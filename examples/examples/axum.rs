@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -31,6 +31,8 @@ use serde::{Deserialize, Serialize};
 
 /// As many as are kept.
 const NOTES: usize = 10_000;
+/// Bytes of a note as JSON. axum by itself takes two megabytes, and of notes like that these would be twenty gigabytes.
+const LONGEST: usize = 4_096;
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Note {
@@ -93,6 +95,7 @@ fn application() -> Router {
         .route("/notes", get(list).post(add))
         .route("/notes/{number}", get(read))
         .route("/slow/{milliseconds}", get(slow))
+        .layer(DefaultBodyLimit::max(LONGEST))
         .with_state(Notes::default())
 }
 

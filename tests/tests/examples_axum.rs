@@ -48,6 +48,7 @@ fn state_is_the_same_for_all() {
     assert_eq!(add(r#"{"text": "one"}"#), (201, "0".to_owned()));
     assert_eq!(add(r#"{"text": "two"}"#), (201, "1".to_owned()));
     assert_eq!(add(r#"{"text": 3}"#).0, 422);
+    assert_eq!(add(&format!(r#"{{"text": "{}"}}"#, "a".repeat(4_096))).0, 413);
     assert_eq!(curl(&server, &["--data", "{}"], "/notes").0, 415);
     assert_eq!(curl(&server, &[], "/notes"), (200, r#"[{"text":"one"},{"text":"two"}]"#.to_owned()));
     assert_eq!(curl(&server, &["--http2-prior-knowledge"], "/notes/1"), (200, r#"{"text":"two"}"#.to_owned()));
