@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +27,8 @@ const EMFILE: i32 = 24;
 const IDLE: Duration = Duration::from_millis(250);
 /// What a connection may take.
 const TOTAL: Duration = Duration::from_secs(1);
-/// What a shutdown may take.
-const DRAIN: Duration = Duration::from_millis(400);
+/// What a shutdown may take, in milliseconds: some are over before those who are idle are.
+const DRAIN: Range<usize> = 20..400;
 /// What one server may leave more than the one before: tables grow with what was there at once.
 const KEPT: isize = 32 << 10;
 
@@ -84,7 +85,8 @@ async fn one(addr: SocketAddr, random: &mut Random, tally: &Arc<Tally>, stop: &C
             Err(error) => panic!("{addr}: {error}"),
         }
     };
-    let server = server.max_connections(LIMIT).drain_timeout(DRAIN);
+    let drain = Duration::from_millis((DRAIN.start + random.below(DRAIN.len())) as u64);
+    let server = server.max_connections(LIMIT).drain_timeout(drain);
     let server = server.idle_timeout(IDLE).connection_timeout(TOTAL);
     let status = server.status();
     let serving = Duration::from_millis(200 + random.below(2_000) as u64);
