@@ -113,6 +113,42 @@ fn shutdown_of_the_cores() {
     }));
 }
 
+/// A service that does not answer: it is dropped with the server, and nobody listens any more.
+#[test]
+fn serve_until_with_http() {
+    run(async {
+        time::pause();
+        at_every_poll(async |cut| {
+            let server = Server::bind("127.0.0.1:0").await.unwrap().drain_timeout(Duration::from_millis(5));
+            let addr = server.listener().local_addr().unwrap();
+            let mut client = Client::connect(addr).unwrap();
+            client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+            let (stop, stopped) = oneshot::channel::<()>();
+            let alive = Rc::new(());
+            let held = alive.clone();
+            let service = service_fn(move |_: Request<Incoming>| {
+                let held = held.clone();
+                async move {
+                    pending::<()>().await;
+                    drop(held);
+                    Ok::<_, Infallible>(Response::new(String::new()))
+                }
+            });
+            let http = Http::new();
+            let drained = cut.apply(http.serve_until(server, service, stopped), || drop(stop)).await;
+            if let Some(drained) = drained {
+                assert!(!drained.unwrap().is_complete(), "it never answers");
+            }
+            turns(1).await;
+            assert_eq!(Rc::strong_count(&alive), 1, "the service is gone");
+            assert_eq!(Client::connect(addr).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+            // The end, or a reset where it was not read.
+            assert_eq!(client.read(&mut [0; 16]).unwrap_or(0), 0);
+        })
+        .await;
+    });
+}
+
 /// A request over HTTP/2, whose service runs in a task of its own.
 #[test]
 fn serve_stream_with_http2() {
