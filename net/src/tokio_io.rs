@@ -1,7 +1,8 @@
 //! tokio's I/O traits on our sockets (feature `tokio-io`).
 //!
 //! [`TcpStream`], [`UnixStream`], their halves and a server's [`Connection`] are `tokio::io::AsyncRead` and
-//! `tokio::io::AsyncWrite` too: nothing to wrap, nothing to import. What is generic over those traits runs here as it is, with tasks, timers and wakers of ours.
+//! `tokio::io::AsyncWrite` too: nothing to wrap, nothing to import. What is generic over those traits
+//! runs here as it is, with tasks, timers and wakers of ours.
 //!
 //! ```
 //! # fn main() -> std::io::Result<()> {

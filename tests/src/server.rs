@@ -115,7 +115,7 @@ pub fn all_pinged(addr: SocketAddr, count: usize) -> Vec<std::net::TcpStream> {
 /// Blocks the thread until all that was sent to the server at `addr` has arrived: its clients stand in its queue by
 /// then. A busy kernel puts that off, also on the loopback.
 pub fn all_arrived(addr: SocketAddr) {
-    let IpAddr::V4(ip) = addr.ip() else { unimplemented!("{addr}") };
+    let IpAddr::V4(ip) = addr.ip() else { panic!("{addr} is not of IPv4") };
     let remote = format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), addr.port());
     let is_under_way = |line: &str| {
         let mut fields = line.split_whitespace().skip(2);

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ::hyper::body::{Body, Incoming};
@@ -186,16 +186,9 @@ impl<C: Graceful> Drive<'_, C> {
     /// hyper by itself closes an idle connection at once, and resets that request.
     async fn run(mut self, grace: Duration) -> Result<C::Output, Late> {
         let mut cancelled = self.shutdown.cancelled();
-        // Who is woken when it is cancelled.
-        let mut waker: Option<Waker> = None;
-        let ended = poll_fn(|cx| {
-            let is_cancelled = if waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                self.shutdown.is_cancelled()
-            } else {
-                waker = Some(cx.waker().clone());
-                Pin::new(&mut cancelled).poll(cx).is_ready()
-            };
-            if is_cancelled { Poll::Ready(None) } else { self.poll(cx).map(Some) }
+        let ended = poll_fn(|cx| match Pin::new(&mut cancelled).poll(cx) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => self.poll(cx).map(Some),
         });
         if let Some(ended) = ended.await {
             return ended;
