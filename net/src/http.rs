@@ -3,7 +3,8 @@
 //!
 //! [`Http`] holds the settings, and serves what a [`Server`](crate::server::Server) accepts. A service is what hyper calls
 //! one: `hyper::service::service_fn`, or anything of `tower`, such as an axum `Router`, inside
-//! `hyper_util::service::TowerToHyperService`. It stays on the thread, so it may hold an `Rc`. Which version a client speaks shows in its first bytes.
+//! `hyper_util::service::TowerToHyperService`. It stays on the thread, so it may hold an `Rc`.
+//! Which version a client speaks shows in its first bytes.
 //!
 //! ```
 //! # fn main() -> std::io::Result<()> {
