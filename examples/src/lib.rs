@@ -3,6 +3,8 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `program.rs` | [`main`]: command line, runtime, exit status; what is said on the terminal |
+//! | `model.rs` | [`model`], [`model_with`]: the frame around a server model |
+//! | `models.rs` | [`models::MODELS`]: all of them |
 //! | `serve.rs` | [`listen`], [`prepare`], [`interrupted`] and [`until_interrupted`] |
 //! | `kv.rs`, `kv/` | the inside of the example `kv`: bytes in, bytes out |
 //! | `limits.rs` | [`allow_descriptors`], [`need_descriptors`] |
@@ -20,6 +22,8 @@ mod files;
 mod http;
 pub mod kv;
 mod limits;
+mod model;
+pub mod models;
 mod program;
 pub mod redis;
 mod serve;
@@ -29,7 +33,8 @@ mod trace;
 pub use self::files::Files;
 pub use self::http::{HttpBody, full, json, text};
 pub use self::limits::{allow_descriptors, need_descriptors};
-pub use self::program::{address, explain, main, say, warn};
+pub use self::model::{model, model_with};
+pub use self::program::{address, blocking_main, explain, main, say, warn};
 pub use self::serve::{interrupted, listen, prepare, until_interrupted};
 pub use self::summary::summary;
 pub use self::trace::show_everything;

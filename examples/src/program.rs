@@ -14,6 +14,11 @@ where
     O: Parser,
     F: Future<Output = io::Result<()>>,
 {
+    blocking_main(|options| pollywog_net::run(program(options)).and_then(|result| result))
+}
+
+/// The same for a program without a runtime.
+pub fn blocking_main<O: Parser>(program: impl FnOnce(O) -> io::Result<()>) -> ExitCode {
     let options = match O::try_parse() {
         Ok(options) => options,
         Err(error) if !error.use_stderr() => {
@@ -26,7 +31,7 @@ where
             return ExitCode::from(2);
         }
     };
-    match pollywog_net::run(program(options)).and_then(|result| result) {
+    match program(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             warn(plain(&error));
