@@ -232,6 +232,7 @@ impl Turn {
         if woke.is_none() {
             driver.park(Some(Duration::ZERO), &mut self.ready);
         }
+        core.clock.begin_turn(woke);
         core.counters.count_turn();
         core.schedule_all(&mut self.ready);
         let had_mail = core.read_mail(&mut self.mail);
@@ -239,7 +240,7 @@ impl Turn {
         if core.clock.is_free() && !had_mail && !core.has_work() {
             core.move_clock(self.may_sleep && driver.is_simulation());
         }
-        core.fire_timers(woke);
+        core.fire_timers();
         core.wake_deferred();
     }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mio::Registry;
 use pollywog_executor::driver::{ExecutorId, Key, MAX_EXECUTORS, Sequence};
 
+use crate::io::exchange;
 use crate::reactor::Shared;
 
 thread_local! {
@@ -36,13 +37,21 @@ pub(crate) struct Entered {
 
 /// Makes `shared` the reactor of this thread, whichever was before.
 pub(crate) fn enter(shared: Rc<Shared>) -> Entered {
+    let buffer = exchange(shared.buffer.take());
     let previous = CURRENT.with(|current| current.borrow_mut().replace(shared));
+    if let Some(previous) = &previous {
+        previous.buffer.set(buffer);
+    }
     Entered { previous, _not_send: PhantomData }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        let buffer = exchange(self.previous.as_ref().and_then(|previous| previous.buffer.take()));
         let ours = CURRENT.with(|current| mem::replace(&mut *current.borrow_mut(), self.previous.take()));
+        if let Some(ours) = &ours {
+            ours.buffer.set(buffer);
+        }
         drop(ours);
     }
 }

@@ -12,8 +12,7 @@ use std::task::{Context, Poll, ready};
 use pollywog_executor::budget;
 
 use crate::byte_stream::{ByteIo, ByteStream};
-use crate::context;
-use crate::reactor::Shared;
+use crate::io::Lent;
 use crate::sources::Direction;
 use crate::waiter::Waiter;
 
@@ -134,20 +133,6 @@ fn copy(mut from: &[u8], buffers: &mut [io::IoSliceMut<'_>]) -> usize {
     all - from.len()
 }
 
-/// The reactor's buffer, which goes back even when the borrower panics.
-struct Lent<'a> {
-    reactor: &'a Shared,
-    buffer: Option<Box<[u8]>>,
-}
-
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        if let Some(buffer) = self.buffer.take() {
-            self.reactor.return_buffer(buffer);
-        }
-    }
-}
-
 impl<S: ByteIo> ByteStream<S> {
     pub(crate) async fn read_with<R>(&self, borrow: impl FnOnce(&[u8]) -> (usize, R)) -> io::Result<Option<R>> {
         let waiter = Waiter::new(Direction::Read);
@@ -182,11 +167,10 @@ impl<S: ByteIo> ByteStream<S> {
             Some(rest) => self.leftover.put(rest),
             None => {}
         }
-        let Some(reactor) = context::with(|reactor| reactor.cloned()) else {
+        let Some(mut lent) = Lent::take() else {
             return Poll::Ready(Err(io::Error::other("`read_with` borrows from a Pollywog runtime: none runs here")));
         };
-        let mut lent = Lent { reactor: &reactor, buffer: Some(reactor.take_buffer()) };
-        let buffer = lent.buffer.as_deref_mut().unwrap_or_default();
+        let buffer = &mut *lent.buffer;
         let count = match ready!(self.poll_read_raw(cx, Some(waiter), buffer)) {
             Ok(0) => return Poll::Ready(Ok(None)),
             Ok(count) => count,

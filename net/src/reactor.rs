@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 use pollywog_executor::driver::{Driver, ExecutorId, Key, TaskId, wake_all};
@@ -23,9 +23,6 @@ const EVENTS_PER_TURN: usize = 1024;
 
 /// Names no source: keys are never zero.
 const UNPARK: Token = Token(0);
-
-/// How large the buffer is that `read_with` lends.
-const LENT_BUFFER: usize = 64 * 1024;
 
 /// What sleeps and turns.
 pub(crate) struct Reactor {
@@ -48,7 +45,8 @@ pub(crate) struct Shared {
     /// The descriptors that sources have borrowed.
     pub(crate) borrowed: RefCell<HashMap<Key, RawFd>>,
     closing: Cell<bool>,
-    buffer: Cell<Option<Box<[u8]>>>,
+    /// What is lent to readers, while this reactor is not the thread's.
+    pub(crate) buffer: Cell<Option<Box<[u8]>>>,
 }
 
 impl Reactor {
@@ -74,17 +72,11 @@ impl Reactor {
         self.poll.as_raw_fd()
     }
 
-    /// Waits for events. A signal does not end the wait: it goes on for the rest of the time.
+    /// Waits for events. A signal ends the wait: the executor looks at the clock, and comes again.
     fn select(&mut self, timeout: Option<Duration>) {
-        let end = timeout.filter(|timeout| !timeout.is_zero()).and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut rest = timeout;
-        while let Err(error) = self.poll.poll(&mut self.events, rest) {
+        if let Err(error) = self.poll.poll(&mut self.events, timeout) {
             // Nothing can be waited for any more, and going on would spin.
             assert!(error.kind() == io::ErrorKind::Interrupted, "waiting for events failed: {error}");
-            rest = match end {
-                Some(end) => Some(end.saturating_duration_since(Instant::now())),
-                None => timeout,
-            };
         }
     }
 }
@@ -127,16 +119,6 @@ impl Shared {
     /// Whether a source here has borrowed the descriptor, whose owner may want to wait, too.
     pub(crate) fn is_borrowed(&self, fd: RawFd) -> bool {
         self.borrowed.borrow().values().any(|borrowed| *borrowed == fd)
-    }
-
-    /// The buffer that `read_with` lends, or a new one while somebody has it.
-    pub(crate) fn take_buffer(&self) -> Box<[u8]> {
-        self.buffer.take().unwrap_or_else(|| vec![0; LENT_BUFFER].into_boxed_slice())
-    }
-
-    /// Puts the buffer back for the next.
-    pub(crate) fn return_buffer(&self, buffer: Box<[u8]>) {
-        self.buffer.set(Some(buffer));
     }
 }
 

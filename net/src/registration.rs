@@ -12,17 +12,18 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use mio::event::Source as _;
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
-use pollywog_executor::driver::{self, Key, wake_all};
+use pollywog_executor::driver::{self, Key, TaskId, wake_all};
 use pollywog_executor::spawn;
 
 use crate::context;
 use crate::interest::Ready;
 use crate::reactor::Shared;
-use crate::sources::{Direction, Sources};
+use crate::sources::{Direction, POLL, Sources};
 use crate::waiter::Waiter;
 
 /// The key of each direction.
@@ -55,7 +56,9 @@ pub(crate) struct Descriptor<'a> {
 pub(crate) enum Prospect {
     /// It may succeed, or nothing is known.
     Try,
-    /// It would block, and an event will say when no more.
+    /// It would block, and an event will wake who waits now. What stood in its place is to be dropped.
+    Waits { displaced: Option<Waker> },
+    /// It would block, and who waits has a waker of another make, to be cloned with nothing borrowed.
     Wait,
     /// It would block, but no event will say so before the source is registered.
     Register,
@@ -76,9 +79,9 @@ impl Registration {
         Key::from_u64(self.state(direction)).filter(|key| key.get() != DRAINED)
     }
 
-    /// What this thread's reactor knows of `direction`.
-    #[inline]
-    pub(crate) fn prospect(&self, direction: Direction) -> Prospect {
+    /// What this thread's reactor knows of `direction`. Where that is nothing new, `waker` is noted in the same look.
+    #[inline(always)]
+    pub(crate) fn prospect(&self, direction: Direction, waiter: Option<&Waiter>, waker: &Waker) -> Prospect {
         match self.state(direction) {
             NONE => Prospect::Try,
             // Where it cannot be registered, trying is all that can be done.
@@ -86,8 +89,13 @@ impl Registration {
             DRAINED => Prospect::Register,
             key => context::with(|reactor| match (reactor, Key::from_u64(key)) {
                 (Some(reactor), Some(key)) if reactor.id == key.executor() => {
-                    let ready = reactor.sources.borrow().ready(key, direction) & Ready::of_operation(direction);
-                    if ready.is_empty() { Prospect::Wait } else { Prospect::Try }
+                    let mut sources = reactor.sources.borrow_mut();
+                    if !(sources.ready(key, direction) & Ready::of_operation(direction)).is_empty() {
+                        return Prospect::Try;
+                    }
+                    let Some(task) = TaskId::of(waker) else { return Prospect::Wait };
+                    let place = waiter.map_or(POLL, |waiter| waiter.park(key, &mut sources));
+                    Prospect::Waits { displaced: sources.wait(key, direction, place, &mut Some(task.waker())) }
                 }
                 _ => Prospect::Try,
             }),

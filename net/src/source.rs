@@ -115,8 +115,12 @@ impl<S: Io> Source<S> {
     ) -> Poll<io::Result<R>> {
         budget::charge(cx, |cx| {
             loop {
-                match self.registration.prospect(direction) {
+                match self.registration.prospect(direction, waiter, cx.waker()) {
                     Prospect::Try => {}
+                    Prospect::Waits { displaced } => {
+                        drop(displaced);
+                        return Poll::Pending;
+                    }
                     Prospect::Wait => return self.wait(cx, direction, waiter),
                     // Nothing to try for, as far as is known; what came since is reported now.
                     Prospect::Register => match self.enter(direction, waiter) {

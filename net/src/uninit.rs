@@ -10,6 +10,7 @@ use std::task::{Poll, ready};
 use crate::io::with_lent;
 
 /// Calls `read` with a buffer of at most `room` bytes, and `put` with what it brought.
+#[inline]
 pub(crate) fn poll_read_uninit(
     room: usize,
     read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,

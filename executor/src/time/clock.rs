@@ -17,6 +17,8 @@ pub(crate) struct Clock {
     before: Cell<Option<Hands>>,
     /// What the machine's clock said when the executor last began to run.
     began: Cell<Instant>,
+    /// What it said when it was first asked in this turn of the loop.
+    turn: Cell<Option<Instant>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -33,7 +35,7 @@ enum Hands {
 impl Clock {
     pub(crate) fn new() -> Self {
         let began = Cell::new(Instant::now());
-        Self { hands: Cell::default(), holds: Cell::new(0), before: Cell::new(None), began }
+        Self { hands: Cell::default(), holds: Cell::new(0), before: Cell::new(None), began, turn: Cell::new(None) }
     }
 
     #[inline]
@@ -42,6 +44,22 @@ impl Clock {
             Hands::Paused { at } => at,
             _ => self.at(Instant::now()),
         }
+    }
+
+    /// A turn of the loop begins: just now the executor woke at `moment` of the machine's clock, if it slept.
+    pub(crate) fn begin_turn(&self, moment: Option<Instant>) {
+        self.turn.set(moment);
+    }
+
+    /// The present, or a moment of the same turn before it.
+    #[inline]
+    pub(crate) fn coarse_now(&self) -> Instant {
+        let machine = self.turn.get().unwrap_or_else(|| {
+            let now = Instant::now();
+            self.turn.set(Some(now));
+            now
+        });
+        self.at(machine)
     }
 
     /// What it says when the machine's clock says `moment`.
@@ -75,6 +93,7 @@ impl Clock {
     /// so in the next, until the executor runs in the world again.
     pub(crate) fn begin(&self, is_simulation: bool) {
         self.began.set(Instant::now());
+        self.begin_turn(None);
         match (self.before.get(), is_simulation) {
             (None, true) => {
                 self.before.set(Some(self.hands.get()));
@@ -112,6 +131,26 @@ impl Clock {
 /// no executor runs it is the machine's.
 pub fn now() -> Instant {
     context::with(|core| core.map(|core| core.clock.now())).unwrap_or_else(Instant::now)
+}
+
+/// As [`now`], but the machine's clock is read only once in a turn of the loop: what it gives may lie before the present,
+/// by no more than the turn has lasted. For deadlines that are far away, and set often: idle timeouts, say.
+///
+/// # Examples
+///
+/// ```
+/// use pollywog_executor::{Executor, driver::ThreadDriver, time};
+///
+/// Executor::new()?.block_on(&mut ThreadDriver::new(), async {
+///     let moment = time::coarse_now();
+///     assert_eq!(time::coarse_now(), moment, "the turn is the same");
+///     assert!(moment <= time::now());
+/// });
+/// # Ok::<(), pollywog_executor::TooManyExecutors>(())
+/// ```
+#[inline]
+pub fn coarse_now() -> Instant {
+    context::with(|core| core.map(|core| core.clock.coarse_now())).unwrap_or_else(Instant::now)
 }
 
 /// Stops the clock of the executor that runs on this thread, so that a test of hours takes milliseconds.

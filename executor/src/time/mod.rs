@@ -14,7 +14,7 @@ mod timeout;
 use crate::core::Core;
 use crate::driver::wake_all;
 
-pub use self::clock::{Hold, advance, hold, now, pause, resume};
+pub use self::clock::{Hold, advance, coarse_now, hold, now, pause, resume};
 pub use self::interval::{Interval, MissedTickBehavior, interval, interval_at};
 pub use self::sleep::{Sleep, sleep, sleep_until};
 pub use self::timeout::{Elapsed, Timeout, timeout, timeout_at};
@@ -27,10 +27,10 @@ impl Core {
     }
 
     /// Wakes whoever waits for a moment that has come. The clock is read only when there is a timer, and not again
-    /// where the executor has just woken, at the moment `woke` of the machine's clock.
-    pub(crate) fn fire_timers(&self, woke: Option<Instant>) {
+    /// where the executor has just woken.
+    pub(crate) fn fire_timers(&self) {
         let Some(deadline) = self.next_deadline() else { return };
-        let now = woke.map_or_else(|| self.clock.now(), |woke| self.clock.at(woke));
+        let now = self.clock.coarse_now();
         if deadline > now {
             return;
         }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use ::hyper::body::{Body, Frame, SizeHint};
 use ::hyper::header::{CONNECTION, HeaderValue};
@@ -105,14 +105,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut response = ready!(this.future.poll(cx))?;
-        let under_way = this.under_way.take();
-        // At the last moment: the client has to know before it sends the next request.
-        let is_draining = under_way.as_ref().is_some_and(|under_way| under_way.0.is_draining.get());
-        if is_draining && *this.can_close && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        Poll::Ready(Ok(response.map(|body| AnswerBody { body, under_way })))
+        this.future.poll(cx).map_ok(|response| {
+            let under_way = this.under_way.take();
+            // At the last moment: the client has to know before it sends the next request.
+            let is_draining = under_way.as_ref().is_some_and(|under_way| under_way.0.is_draining.get());
+            let (mut parts, body) = response.into_parts();
+            if is_draining && *this.can_close && parts.status != StatusCode::SWITCHING_PROTOCOLS {
+                parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Response::from_parts(parts, AnswerBody { body, under_way })
+        })
     }
 }
 

@@ -71,59 +71,70 @@ impl<S> HttpIo<S> {
 
 impl<S: AsyncRead + Unpin> HttpIo<S> {
     /// Reads what is there, or nothing where only a part of the preface is. `room` is not zero.
+    #[inline]
     pub(super) fn poll_bytes(
         &mut self,
         cx: &mut Context<'_>,
         room: usize,
-        mut put: impl FnMut(&[u8]),
+        put: impl FnMut(&[u8]),
     ) -> Poll<io::Result<()>> {
-        let Self { stream, start, has_ended, is_held_up: _ } = self;
-        let mut stream = Pin::new(stream.inner_mut());
+        match self.start {
+            Start::Over => self.poll_plain(cx, room, put),
+            _ => self.poll_first(cx, room, put),
+        }
+    }
+
+    /// hyper makes room for a few thousand bytes before its first read.
+    #[inline]
+    fn poll_plain(&mut self, cx: &mut Context<'_>, room: usize, put: impl FnOnce(&[u8])) -> Poll<io::Result<()>> {
+        let Self { stream, has_ended, .. } = self;
+        let read = poll_read_uninit(
+            room,
+            |buffer| Pin::new(stream.inner_mut()).poll_read(cx, buffer),
+            |bytes| {
+                *has_ended = bytes.is_empty();
+                put(bytes);
+            },
+        );
+        if let Poll::Ready(Err(_)) = read {
+            *has_ended = true;
+        }
+        read
+    }
+
+    #[cold]
+    fn poll_first(&mut self, cx: &mut Context<'_>, room: usize, mut put: impl FnMut(&[u8])) -> Poll<io::Result<()>> {
         loop {
-            let held = match start {
+            let held = match &mut self.start {
                 Start::Preface(held) => *held,
                 Start::Again(bytes) => {
                     let count = room.min(bytes.len());
                     put(&bytes[..count]);
                     bytes.advance(count);
                     if bytes.is_empty() {
-                        *start = Start::Over;
+                        self.start = Start::Over;
                     }
                     return Poll::Ready(Ok(()));
                 }
-                Start::Over => 0,
+                Start::Over => return Poll::Ready(Ok(())),
             };
-            // hyper makes room for a few thousand bytes before its first read.
-            let read = poll_read_uninit(
-                room - held,
-                |buffer| stream.as_mut().poll_read(cx, buffer),
-                |bytes| {
-                    if let Start::Preface(held) = start {
-                        let expected = &PREFACE[*held..];
-                        if !bytes.is_empty() && bytes.len() < expected.len() && expected.starts_with(bytes) {
-                            *held += bytes.len();
-                            return;
-                        }
-                        put(&PREFACE[..*held]);
-                        *start = Start::Over;
-                    }
-                    *has_ended = bytes.is_empty();
+            let mut start = Start::Over;
+            ready!(self.poll_plain(cx, room - held, |bytes| {
+                let expected = &PREFACE[held..];
+                if !bytes.is_empty() && bytes.len() < expected.len() && expected.starts_with(bytes) {
+                    start = Start::Preface(held + bytes.len());
+                } else {
+                    put(&PREFACE[..held]);
                     put(bytes);
-                },
-            );
-            match ready!(read) {
-                Ok(()) if matches!(start, Start::Preface(_)) => {}
-                Ok(()) => return Poll::Ready(Ok(())),
-                Err(error) => {
-                    *has_ended = true;
-                    return Poll::Ready(Err(error));
                 }
-            }
+            }))?;
+            self.start = start;
         }
     }
 }
 
 impl<S: AsyncRead + Unpin> Read for HttpIo<S> {
+    #[inline]
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

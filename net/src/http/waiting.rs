@@ -1,7 +1,7 @@
 //! How long a client lets us wait for the header of a request.
 //!
 //! hyper has such a timeout, with a timer made and dropped for each request, and a second look at the socket to start it.
-//! This one asks for the time once for each request, and moves its timer only when it fires.
+//! This one notes the time of the turn for each request, and moves its timer only when it fires.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -37,7 +37,7 @@ impl Waiting {
         let deadline = match self.until {
             Some((waited_for, deadline)) if waited_for == number => deadline,
             _ => {
-                let now = time::now();
+                let now = time::coarse_now();
                 // A deadline that no clock reaches is none.
                 let Some(deadline) = now.checked_add(timeout) else { return Poll::Pending };
                 self.until = Some((number, deadline));

@@ -4,4 +4,4 @@ mod copy_bidirectional;
 mod lent;
 
 pub use self::copy_bidirectional::copy_bidirectional;
-pub(crate) use self::lent::with_lent;
+pub(crate) use self::lent::{Lent, exchange, with_lent};

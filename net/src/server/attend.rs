@@ -153,7 +153,7 @@ impl Watch {
             self.idle = None;
         }
         if self.idle.is_some() && self.activity.take() {
-            self.active = time::now();
+            self.active = time::coarse_now();
         }
         loop {
             if Pin::new(&mut self.sleep).poll(cx).is_pending() {

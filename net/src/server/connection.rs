@@ -264,13 +264,13 @@ where
 }
 
 impl<S: Accepted + AsyncRead> AsyncRead for Connection<S> {
-    #[inline]
+    #[inline(always)]
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let moved = Pin::new(&mut self.stream).poll_read(cx, buffer);
         self.noted(moved)
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_read_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -282,13 +282,13 @@ impl<S: Accepted + AsyncRead> AsyncRead for Connection<S> {
 }
 
 impl<S: Accepted + AsyncWrite> AsyncWrite for Connection<S> {
-    #[inline]
+    #[inline(always)]
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         let moved = Pin::new(&mut self.stream).poll_write(cx, buffer);
         self.noted(moved)
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
