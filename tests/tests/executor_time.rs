@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pollywog_executor::driver::ThreadDriver;
-use pollywog_executor::time::{Sleep, now, pause, sleep, sleep_until, timeout, timeout_at};
+use pollywog_executor::time::{Sleep, coarse_now, now, pause, sleep, sleep_until, timeout, timeout_at};
 use pollywog_executor::{Executor, Metrics, spawn, task::yield_now};
 use pollywog_tests::executor::{Counter, OnDrop, bounded, panic_of, poll_with, run};
 
@@ -26,7 +26,8 @@ fn work(duration: Duration) {
 #[test]
 fn sleep_after_work() {
     run(async {
-        yield_now().await; // the loop has turned, and may have read the clock
+        yield_now().await;
+        coarse_now(); // the turn has read the clock
         work(Duration::from_millis(20));
         let start = Instant::now();
         sleep(Duration::from_millis(15)).await;
