@@ -5,6 +5,7 @@
 //! | `program.rs` | [`main`]: command line, runtime, exit status; what is said on the terminal |
 //! | `model.rs` | [`model`], [`model_with`]: the frame around a server model |
 //! | `models.rs` | [`models::MODELS`]: all of them |
+//! | `unsent.rs` | [`unsent::Client`]: what the models with one thread keep for each client |
 //! | `serve.rs` | [`listen`], [`prepare`], [`interrupted`] and [`until_interrupted`] |
 //! | `kv.rs`, `kv/` | the inside of the example `kv`: bytes in, bytes out |
 //! | `limits.rs` | [`allow_descriptors`], [`need_descriptors`] |
@@ -29,6 +30,7 @@ pub mod redis;
 mod serve;
 mod summary;
 mod trace;
+pub mod unsent;
 
 pub use self::files::Files;
 pub use self::http::{HttpBody, full, json, text};

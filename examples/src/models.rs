@@ -24,4 +24,15 @@ pub enum Program {
 pub const ANY: usize = usize::MAX;
 
 /// All of them.
-pub const MODELS: &[Model] = &[Model { name: "iterative", program: Program::Example(&[]), clients: 1 }];
+pub const MODELS: &[Model] = &[
+    Model { name: "iterative", program: Program::Example(&[]), clients: 1 },
+    Model { name: "forking", program: Program::Example(&[]), clients: ANY },
+    Model { name: "threaded", program: Program::Example(&[]), clients: ANY },
+    Model { name: "pooled", program: Program::Example(&["--threads", "8"]), clients: 8 },
+    Model { name: "spinning", program: Program::Example(&[]), clients: ANY },
+    Model { name: "select", program: Program::Example(&[]), clients: 1000 },
+    Model { name: "poll", program: Program::Example(&[]), clients: ANY },
+    Model { name: "epoll_level", program: Program::Example(&[]), clients: ANY },
+    Model { name: "epoll_edge", program: Program::Example(&[]), clients: ANY },
+    Model { name: "mio_loop", program: Program::Example(&[]), clients: ANY },
+];
