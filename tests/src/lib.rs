@@ -12,6 +12,7 @@ pub mod limits;
 pub mod load;
 pub mod log;
 pub mod memory;
+pub mod model;
 pub mod namespace;
 pub mod net;
 pub mod program;

@@ -78,6 +78,11 @@ impl Program {
         Self::listening(example, command)
     }
 
+    /// Starts a server of any kind that says where it listens as the examples do, and waits until it listens.
+    pub fn start_command(name: &str, command: Command) -> Self {
+        Self::listening(name, command)
+    }
+
     /// Starts an example that serves with `listener` as a service manager would, and waits until it serves.
     pub fn activated(example: &str, listener: &TcpListener, arguments: &[&str]) -> Self {
         let mut command = Command::new("sh");
@@ -128,13 +133,17 @@ impl<A: FromStr> Program<A> {
         self.running.child.id()
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.id() as i32).unwrap(), signal).unwrap();
+    }
+
     /// Sends it a signal, and waits until it ends. Fails when it has ended before.
     pub fn end(mut self, signal: Signal) -> Ended {
         if let Some(status) = self.running.child.try_wait().unwrap() {
             panic!("it ended too early, with {status}: {:?}", self.running.ended());
         }
-        let id = Pid::from_raw(self.id() as i32).unwrap();
-        kill_process(id, signal).unwrap();
+        self.signal(signal);
         self.running.ended()
     }
 }
