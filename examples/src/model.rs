@@ -33,6 +33,8 @@ struct NoMore {}
 /// A server that sends back what it gets, until Ctrl-C.
 #[derive(Parser)]
 #[command(after_help = "Try it: `nc 127.0.0.1 7007`, and type a line.")]
+// The options of a model may be called as they like.
+#[group(skip)]
 struct Options<O: Args> {
     /// Where to listen; port 0 has the system pick one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7007", value_parser = address)]

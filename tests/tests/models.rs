@@ -13,7 +13,7 @@ use pollywog_tests::model::{
     Deaf, answer, ask, byte, each, is_sent_away, is_silent, rest, sleeps, start, start_with_descriptors,
     with_small_buffers,
 };
-use pollywog_tests::program::{LIMIT, Program, Signal};
+use pollywog_tests::program::{LIMIT, Program, Signal, path, run};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::SockRef;
 
@@ -262,6 +262,7 @@ fn attach(test: &str, program: &Program, rule: &str) -> Option<Child> {
     let mut line = String::new();
     BufReader::new(strace.stderr.take().unwrap()).read_line(&mut line).unwrap();
     if !line.contains("attached") {
+        strace.wait().unwrap();
         skip(test, &format!("strace may not look at another process: {line}"));
         return None;
     }
@@ -311,4 +312,23 @@ fn select_sends_those_away_whom_its_sets_cannot_hold() {
         let line = "select: a client is sent away: select cannot watch descriptor 1024, only those below 1024\n";
         assert_eq!(ended.complained, line.repeat(CLIENTS as usize - 1024));
     });
+}
+
+#[test]
+fn cost_tells_what_a_client_costs_each_of_four() {
+    for server in ["iterative", "forking", "threaded", "pooled", "epoll_level"] {
+        path(server);
+    }
+    let figure = std::env::temp_dir().join(format!("pollywog-cost-{}.svg", std::process::id()));
+    let ended = run("cost", &["--clients", "20", "--lines", "20", "--figure", figure.to_str().unwrap()]);
+    let drawn = fs::read_to_string(&figure);
+    let _ = fs::remove_file(&figure);
+    assert!(ended.status.success(), "{ended:?}");
+    let rows: Vec<Vec<&str>> = ended.said.lines().skip(3).map(|line| line.split_whitespace().collect()).collect();
+    let tasks: Vec<(&str, &str)> = rows.iter().map(|row| (row[0], row[1])).collect();
+    // One of the threads of the pool is there without clients: that of the iterative server.
+    assert_eq!(tasks, [("forking", "1.00"), ("threaded", "1.00"), ("pooled", "0.95"), ("epoll_level", "0.00")]);
+    let switches = |row: usize| rows[row][8].parse::<f64>().unwrap();
+    assert!((0..4).all(|row| switches(row) > 0.0), "{}", ended.said);
+    assert!(drawn.unwrap().contains("<title>What one client costs</title>"));
 }
