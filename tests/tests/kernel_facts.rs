@@ -1,0 +1,274 @@
+//! What the kernel does, as far as the programs rely on it, or fail by it: no line of ours is tested here.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write, pipe};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use pollywog_tests::net::{Arrival, alone, arrived, arrived_bytes};
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+const EDGE: EventFlags = EventFlags::IN.union(EventFlags::ET);
+
+/// A list of watched descriptors in the kernel.
+struct Epoll(OwnedFd);
+
+impl Epoll {
+    fn new() -> Self {
+        Self(epoll::create(CreateFlags::CLOEXEC).unwrap())
+    }
+
+    fn watching(source: &impl AsFd, flags: EventFlags) -> Self {
+        let epoll = Self::new();
+        epoll.add(source, flags);
+        epoll
+    }
+
+    /// Watches `source` under its number.
+    fn add(&self, source: &impl AsFd, flags: EventFlags) {
+        epoll::add(&self.0, source, number(source), flags).unwrap();
+    }
+
+    fn modify(&self, source: &impl AsFd, flags: EventFlags) {
+        epoll::modify(&self.0, source, number(source), flags).unwrap();
+    }
+
+    /// What there is now: numbers and flags.
+    fn events(&self) -> Vec<(u64, EventFlags)> {
+        let mut events = Vec::with_capacity(16);
+        epoll::wait(&self.0, rustix::buffer::spare_capacity(&mut events), Some(&Timespec::default())).unwrap();
+        events.iter().map(|event| (event.data.u64(), event.flags)).collect()
+    }
+
+    /// The flags of the one event that there is.
+    #[track_caller]
+    fn flags(&self) -> EventFlags {
+        let events = self.events();
+        assert_eq!(events.len(), 1, "{events:?}");
+        events[0].1
+    }
+
+    #[track_caller]
+    fn is_silent(&self) {
+        assert_eq!(self.events(), []);
+    }
+}
+
+fn number(source: &impl AsFd) -> EventData {
+    EventData::new_u64(source.as_fd().as_raw_fd() as u64)
+}
+
+/// A connection: what `near` gets, `far` has sent.
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (near, _) = listener.accept().unwrap();
+    near.set_nonblocking(true).unwrap();
+    (near, far)
+}
+
+fn sends(mut far: &TcpStream, near: &TcpStream, bytes: &[u8]) {
+    far.write_all(bytes).unwrap();
+    arrived_bytes(near, bytes.len());
+}
+
+#[test]
+fn a_level_is_told_at_each_wait_and_an_edge_once() {
+    let (near, far) = pair();
+    let (levels, edges) = (Epoll::watching(&near, EventFlags::IN), Epoll::watching(&near, EDGE));
+    sends(&far, &near, b"x");
+    for _ in 0..10 {
+        assert_eq!(levels.flags(), EventFlags::IN);
+    }
+    assert_eq!(edges.flags(), EventFlags::IN);
+    edges.is_silent();
+}
+
+#[test]
+fn what_a_read_leaves_behind_is_no_edge_until_another_byte_comes() {
+    let (mut near, far) = pair();
+    let edges = Epoll::watching(&near, EDGE);
+    sends(&far, &near, b"1234");
+    assert_eq!(edges.flags(), EventFlags::IN);
+    near.read_exact(&mut [0; 2]).unwrap();
+    edges.is_silent();
+    (&far).write_all(b"5").unwrap();
+    arrived_bytes(&near, 3);
+    assert_eq!(edges.flags(), EventFlags::IN);
+}
+
+#[test]
+fn registering_tells_of_what_is_there_already() {
+    let (near, far) = pair();
+    sends(&far, &near, b"x");
+    let edges = Epoll::watching(&near, EDGE);
+    assert_eq!(edges.flags(), EventFlags::IN);
+}
+
+#[test]
+fn modifying_tells_an_edge_again_while_bytes_remain() {
+    let (mut near, far) = pair();
+    let edges = Epoll::watching(&near, EDGE);
+    sends(&far, &near, b"x");
+    assert_eq!(edges.flags(), EventFlags::IN);
+    edges.is_silent();
+    edges.modify(&near, EDGE);
+    assert_eq!(edges.flags(), EventFlags::IN);
+    near.read_exact(&mut [0; 1]).unwrap();
+    edges.modify(&near, EDGE);
+    edges.is_silent();
+}
+
+#[test]
+fn who_asks_for_both_is_told_of_room_with_each_byte_that_comes() {
+    let (near, far) = pair();
+    let both = EventFlags::IN | EventFlags::OUT;
+    let edges = Epoll::watching(&near, both | EventFlags::ET);
+    assert_eq!(edges.flags(), EventFlags::OUT);
+    for count in 1..4 {
+        (&far).write_all(b"x").unwrap();
+        arrived_bytes(&near, count);
+        assert_eq!(edges.flags(), both);
+        edges.is_silent();
+    }
+}
+
+#[test]
+fn an_idle_socket_is_writable_at_every_wait() {
+    let (near, _far) = pair();
+    let levels = Epoll::watching(&near, EventFlags::OUT);
+    for _ in 0..1_000 {
+        assert_eq!(levels.flags(), EventFlags::OUT);
+    }
+}
+
+#[test]
+fn bytes_and_the_end_are_one_event() {
+    let (mut near, far) = pair();
+    let edges = Epoll::watching(&near, EDGE | EventFlags::RDHUP);
+    sends(&far, &near, b"last");
+    far.shutdown(Shutdown::Write).unwrap();
+    arrived(&near, Arrival::RDHUP);
+    assert_eq!(edges.flags(), EventFlags::IN | EventFlags::RDHUP);
+    let mut buffer = [0; 16];
+    assert_eq!(near.read(&mut buffer).unwrap(), 4, "a short read");
+    edges.is_silent();
+    assert_eq!(near.read(&mut buffer).unwrap(), 0, "and the end behind it");
+}
+
+#[test]
+fn two_connects_before_one_wait_are_one_event() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let edges = Epoll::watching(&listener, EDGE);
+    let connect = || TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let _clients = [connect(), connect()];
+    arrived(&listener, Arrival::IN);
+    assert_eq!(edges.flags(), EventFlags::IN);
+    let _first = listener.accept().unwrap();
+    edges.is_silent();
+    let _second = listener.accept().unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+/// The connection stays in the queue, and a descriptor that becomes free is nothing that happened to the listener.
+#[test]
+fn a_free_descriptor_is_no_edge_of_the_listener() {
+    alone("a_free_descriptor_is_no_edge_of_the_listener", || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (levels, edges) = (Epoll::watching(&listener, EventFlags::IN), Epoll::watching(&listener, EDGE));
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        arrived(&listener, Arrival::IN);
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let spare = File::open("/dev/null").unwrap();
+        let full = Some(spare.as_raw_fd() as u64 + 1);
+        setrlimit(Resource::Nofile, Rlimit { current: full, maximum }).unwrap();
+        assert_eq!(edges.flags(), EventFlags::IN);
+        for _ in 0..10 {
+            assert_eq!(listener.accept().unwrap_err().raw_os_error(), Some(Errno::MFILE.raw_os_error()));
+            assert_eq!(levels.flags(), EventFlags::IN, "told again and again");
+        }
+        drop(spare);
+        edges.is_silent();
+        let (stream, peer) = listener.accept().unwrap();
+        assert_eq!(peer, client.local_addr().unwrap(), "it was still there");
+        drop(stream);
+    });
+}
+
+#[test]
+fn a_closed_number_is_given_to_the_next_and_an_event_that_was_fetched_names_it() {
+    alone("a_closed_number_is_given_to_the_next_and_an_event_that_was_fetched_names_it", || {
+        let ((first, peer), other) = (pair(), pair());
+        let epoll = Epoll::watching(&first, EventFlags::IN);
+        sends(&peer, &first, b"for the first");
+        let events = epoll.events();
+        drop(first);
+        let next = other.0.try_clone().unwrap();
+        assert_eq!(events, [(next.as_raw_fd() as u64, EventFlags::IN)]);
+        assert_eq!(next.peek(&mut [0; 16]).unwrap_err().kind(), ErrorKind::WouldBlock, "nothing came for this one");
+    });
+}
+
+/// Epoll watches the open file, not the number: what keeps the file open keeps it watched.
+#[test]
+fn a_closed_descriptor_that_was_duplicated_goes_on_reporting() {
+    let (near, far) = pair();
+    let epoll = Epoll::watching(&near, EventFlags::IN);
+    let duplicate = near.try_clone().unwrap();
+    let closed = near.as_raw_fd() as u64;
+    drop(near);
+    sends(&far, &duplicate, b"x");
+    assert_eq!(epoll.events(), [(closed, EventFlags::IN)]);
+    assert_eq!(epoll::delete(&epoll.0, &duplicate), Err(Errno::NOENT), "it was the other number");
+    drop(duplicate);
+    epoll.is_silent();
+}
+
+#[test]
+fn a_file_is_refused_by_epoll_and_always_ready_for_poll() {
+    let mut file = File::open("/proc/self/exe").unwrap();
+    assert_eq!(epoll::add(&Epoll::new().0, &file, number(&file), EventFlags::IN), Err(Errno::PERM));
+    let ready = |file: &File| {
+        let mut fds = [PollFd::new(file, PollFlags::IN | PollFlags::OUT)];
+        poll(&mut fds, Some(&Timespec::default())).unwrap();
+        fds[0].revents()
+    };
+    assert_eq!(ready(&file), PollFlags::IN | PollFlags::OUT, "and it is not even open for writing");
+    file.seek(SeekFrom::End(0)).unwrap();
+    assert_eq!(file.read(&mut [0; 1]).unwrap(), 0);
+    assert_eq!(ready(&file), PollFlags::IN | PollFlags::OUT, "with nothing left to read");
+}
+
+#[test]
+fn writable_does_not_mean_that_a_large_write_goes_through() {
+    let (mut reader, mut writer) = pipe().unwrap();
+    let mut fds = [PollFd::new(&writer, PollFlags::OUT)];
+    poll(&mut fds, Some(&Timespec::default())).unwrap();
+    assert_eq!(fds[0].revents(), PollFlags::OUT);
+    const LARGE: usize = 1 << 21;
+    let returned = AtomicBool::new(false);
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            writer.write_all(&[7; LARGE]).unwrap();
+            returned.store(true, Ordering::SeqCst);
+        });
+        arrived_bytes(&reader, 4096);
+        assert!(!returned.load(Ordering::SeqCst), "the rest waits for a reader");
+        reader.read_exact(&mut vec![0; LARGE]).unwrap();
+    });
+    assert!(returned.into_inner());
+}
+
+/// Of a non-blocking write, the kernel takes what fits.
+#[test]
+fn a_non_blocking_write_takes_what_fits() {
+    let (mut near, _far) = pair();
+    let count = near.write(&vec![7; 1 << 26]).unwrap();
+    assert!(count > 0 && count < 1 << 26, "{count}");
+}
