@@ -16,6 +16,7 @@ pub mod model;
 pub mod namespace;
 pub mod net;
 pub mod program;
+pub mod queues;
 pub mod redis;
 pub mod server;
 pub mod soak;

@@ -128,6 +128,11 @@ impl<A: FromStr> Program<A> {
         Self { running, addr }
     }
 
+    /// The next line of its standard output; `None` is the end.
+    pub fn line(&mut self) -> Option<String> {
+        self.running.line()
+    }
+
     /// Its process.
     pub fn id(&self) -> u32 {
         self.running.child.id()
