@@ -14,11 +14,14 @@
 //! | `chat.rs`, `chat/` | the parts of the program `chat` |
 //! | `redis.rs` | a small client of Redis |
 //! | `summary.rs` | [`summary`]: what a server says at its end |
+//! | `usage.rs` | [`usage::Usage`]: what a piece of work costs |
+//! | `drawing.rs` | [`drawing::bars`], [`drawing::steps`]: what was measured, as SVG |
 //! | `trace.rs` | [`show_everything`]: what `tracing` tells, for people |
 
 #![forbid(unsafe_code)]
 
 pub mod chat;
+pub mod drawing;
 mod files;
 mod http;
 pub mod kv;
@@ -31,6 +34,7 @@ mod serve;
 mod summary;
 mod trace;
 pub mod unsent;
+pub mod usage;
 
 pub use self::files::Files;
 pub use self::http::{HttpBody, full, json, text};
