@@ -20,3 +20,4 @@ pub mod queues;
 pub mod redis;
 pub mod server;
 pub mod soak;
+pub mod talk;

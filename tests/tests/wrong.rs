@@ -1,53 +1,15 @@
 //! The programs that are wrong on purpose: each fails in the way that its first lines say. What does not happen is told
 //! by the kernel, which shows the program asleep over what it owes.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::{Read, Write};
+use std::net::Shutdown;
 
 use pollywog_tests::net::reset;
 use pollywog_tests::program::{Program, run};
 use pollywog_tests::queues::{
-    allow_no_more_descriptors, asleep, asleep_over, backlog, descriptors, held, queues, sleeps_over, until,
+    allow_no_more_descriptors, asleep, asleep_over, backlog, descriptors, held, queues, until,
 };
-
-/// One whole round trip.
-#[track_caller]
-fn answered(mut client: &TcpStream, line: &str) {
-    client.write_all(line.as_bytes()).unwrap();
-    gets(client, line);
-}
-
-#[track_caller]
-fn gets(mut client: &TcpStream, line: &str) {
-    let mut answer = vec![0; line.len()];
-    client.read_exact(&mut answer).unwrap();
-    assert_eq!(String::from_utf8_lossy(&answer), line);
-}
-
-/// Nothing has come.
-#[track_caller]
-fn hears_nothing(mut client: &TcpStream) {
-    client.set_nonblocking(true).unwrap();
-    let result = client.read(&mut [0; 1]);
-    client.set_nonblocking(false).unwrap();
-    assert_eq!(result.unwrap_err().kind(), ErrorKind::WouldBlock);
-}
-
-/// Sends `byte` over and over and reads nothing, until the program sleeps and leaves the rest unread. Gives how many
-/// went out.
-fn choke(program: &Program, mut client: &TcpStream, byte: u8) -> usize {
-    let mut sent = 0;
-    client.set_nonblocking(true).unwrap();
-    until("its buffers are full", || {
-        match client.write(&[byte; 1 << 16]) {
-            Ok(count) => sent += count,
-            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
-        }
-        sleeps_over(program, client)
-    });
-    client.set_nonblocking(false).unwrap();
-    sent
-}
+use pollywog_tests::talk::{answered, choke, gets, hears_nothing};
 
 #[test]
 fn missed_edge_waits_for_who_waits_for_it() {
