@@ -10,6 +10,7 @@ use std::thread;
 use pollywog_tests::net::{Arrival, alone, arrived, arrived_bytes};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -271,4 +272,23 @@ fn a_non_blocking_write_takes_what_fits() {
     let (mut near, _far) = pair();
     let count = near.write(&vec![7; 1 << 26]).unwrap();
     assert!(count > 0 && count < 1 << 26, "{count}");
+}
+
+#[test]
+fn not_to_block_is_a_property_of_the_open_file_and_not_of_the_descriptor() {
+    let (mut near, _far) = pair();
+    near.set_nonblocking(false).unwrap();
+    near.try_clone().unwrap().set_nonblocking(true).unwrap();
+    assert_eq!(near.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn what_is_accepted_from_a_listener_that_does_not_block_blocks() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    arrived(&listener, Arrival::IN);
+    let (accepted, _) = listener.accept().unwrap();
+    assert!(fcntl_getfl(&listener).unwrap().contains(OFlags::NONBLOCK));
+    assert!(!fcntl_getfl(&accepted).unwrap().contains(OFlags::NONBLOCK));
 }
