@@ -1,6 +1,10 @@
-//! What the measured servers share: the line that says where they listen, and the service of those that speak HTTP.
+//! What the measured servers share: their command line and their listener, the parse and the answer of HTTP, and the
+//! connection of those that are bare loops.
 
+pub mod connection;
 pub mod http;
+pub mod options;
+pub mod requests;
 
 use std::io::Write;
 use std::net::SocketAddr;
