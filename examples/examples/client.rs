@@ -1,114 +1,60 @@
-//! Asks an echo server as fast as it answers, and says how fast that was.
+//! Asks an echo server, as fast as it answers or at a rate, and says how long the answers took.
 //!
 //! ```text
 //! cargo run --release --example echo
-//! cargo run --release --example client
+//! cargo run --release --example client                          # ask, wait for the answer, ask again
 //! cargo run --release --example client -- --connections 8000
+//! cargo run --release --example client -- --rate 20000          # ask 20,000 times a second, whatever it answers
+//! cargo run --release --example client -- --connections 201 --hot 1 --rate 2000
 //! ```
 //!
 //! What to look at: each connection is a task that writes a line, reads it back whole, compares the bytes, and starts
 //! again. So there are as many requests under way as connections, and the latency includes the wait behind all others.
-//! Connecting goes in batches, since no listener's queue holds thousands.
+//! With a rate it counts from the instant at which a request was due: stop the server for a second (`kill -STOP`, and
+//! `-CONT`), and p99 tells, where without a rate fifty requests of a million are slow. The rest is in `src/load.rs`.
 
-use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, TryStreamExt, future, stream};
-use hdrhistogram::Histogram;
-use pollywog_examples::{address, explain, need_descriptors, say};
-use pollywog_net::{TcpStream, spawn, time};
-
-/// How many connections are opened at once.
-const BATCH: usize = 128;
-/// How long a server may take to accept, and to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// One connection: writes a line, reads it back, compares, and again.
-async fn ask(mut stream: TcpStream, number: usize, load: Load) -> io::Result<()> {
-    let mut line = vec![b'.'; load.size];
-    let mut answer = line.clone();
-    let mut request = 0_u64;
-    while Instant::now() < load.until {
-        request += 1;
-        // As far as it fits: the answer to another line, or to an earlier one, must not pass for this one's.
-        let _ = write!(&mut line[..], "{number} {request} ");
-        line[load.size - 1] = b'\n';
-
-        let start = Instant::now();
-        stream.write_all(&line).await?;
-        stream.read_exact(&mut answer).await?;
-        let nanoseconds = start.elapsed().as_nanos() as u64;
-
-        if answer != line {
-            return Err(io::Error::other("the answer is not what was sent"));
-        }
-        load.latencies.borrow_mut().saturating_record(nanoseconds);
-    }
-    Ok(())
-}
-
-#[derive(Clone)]
-struct Load {
-    size: usize,
-    until: Instant,
-    /// Nanoseconds of every answer.
-    latencies: Rc<RefCell<Histogram<u64>>>,
-}
+use pollywog_examples::load::{Connections, Load, Report};
+use pollywog_examples::{address, need_descriptors, say, warn};
+use pollywog_net::{spawn, time};
+use serde_json::json;
 
 async fn run(options: Options) -> io::Result<()> {
+    let load = options.load()?;
     need_descriptors(options.connections)?;
-    let connections: Vec<_> = stream::iter(0..options.connections)
-        .map(|_| connect(&options.addr))
-        .buffer_unordered(BATCH)
-        .try_collect()
-        .await?;
-
-    let start = Instant::now();
-    let duration = Duration::from_secs(options.seconds);
-    let longest = (duration + PATIENCE).as_nanos() as u64;
-    let latencies = Histogram::new_with_max(longest, 3).map_err(io::Error::other)?;
-    let load = Load { size: options.size, until: start + duration, latencies: Rc::new(RefCell::new(latencies)) };
-    let progress = spawn(show_progress(load.clone()));
-    let asking = connections.into_iter().enumerate().map(|(number, stream)| {
-        let task = spawn(ask(stream, number, load.clone()));
-        async move { task.await?.map_err(|error| lost(number, error)) }
-    });
-    let result = time::timeout(duration + PATIENCE, future::try_join_all(asking)).await;
-    let elapsed = start.elapsed();
-    progress.abort();
-    end_progress();
-    match result {
-        Ok(result) => drop(result?),
-        Err(_) => return Err(io::Error::other(format!("no answer within {PATIENCE:?}"))),
+    let connections = Connections::open(load).await?;
+    if options.wait {
+        warn(format_args!("connected: {}", options.connections));
+        io::stdin().read_line(&mut String::new())?;
     }
-    show_summary(&options, elapsed, &load.latencies.borrow());
+    let progress = (!options.json).then(|| spawn(show_progress(connections.answered())));
+    let result = connections.ask().await;
+    if let Some(progress) = progress {
+        progress.abort();
+        end_progress();
+    }
+    let report = result?;
+    if options.json {
+        say(json(&options, &report));
+    } else {
+        show_summary(&options, &report);
+    }
+    if options.wait {
+        io::stdin().read_line(&mut String::new())?;
+    }
     Ok(())
-}
-
-async fn connect(addr: &str) -> io::Result<TcpStream> {
-    let connecting = time::timeout(PATIENCE, TcpStream::connect(addr));
-    let result = connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-    // A line that takes several packets is not to wait for the answer to the first of them.
-    let result = result.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-    result.map_err(|error| explain(format_args!("cannot connect to {addr}"), &error))
-}
-
-fn lost(number: usize, error: io::Error) -> io::Error {
-    let closed = error.kind() == io::ErrorKind::UnexpectedEof;
-    let error = if closed { io::Error::other("the server closed it") } else { error };
-    explain(format_args!("connection {number}"), &error)
 }
 
 /// Once a second, how many requests it took. A terminal shows one line that changes.
-async fn show_progress(load: Load) {
+async fn show_progress(answered: impl Fn() -> u64) {
     let (start, mut before) = (Instant::now(), 0);
     loop {
         time::sleep(Duration::from_secs(1)).await;
-        let now = load.latencies.borrow().len();
+        let now = answered();
         let line = format!("{:3.0} s {:9} requests/s", start.elapsed().as_secs_f64(), now - before);
         let end = if io::stderr().is_terminal() { "\r" } else { "\n" };
         let _ = write!(io::stderr().lock(), "{line}{end}");
@@ -123,21 +69,40 @@ fn end_progress() {
     }
 }
 
-fn show_summary(options: &Options, elapsed: Duration, latencies: &Histogram<u64>) {
+fn json(options: &Options, report: &Report) -> serde_json::Value {
+    json!({
+        "connections": options.connections,
+        "size": options.size,
+        "rate": options.rate,
+        "seconds": report.elapsed.as_secs_f64(),
+        "classes": report.classes.iter().map(|class| class.json()).collect::<Vec<_>>(),
+    })
+}
+
+fn show_summary(options: &Options, report: &Report) {
     let Options { addr, connections, size, .. } = options;
-    let seconds = elapsed.as_secs_f64();
+    let seconds = report.elapsed.as_secs_f64();
     say(format_args!(
         "{connections} connections to {addr}, {size} bytes a line, {seconds:.2} s; every answer was right"
     ));
-    say(format_args!("requests    {:12}", latencies.len()));
-    say(format_args!("requests/s  {:12.0}", latencies.len() as f64 / seconds));
-    for (name, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)] {
-        let microseconds = latencies.value_at_quantile(quantile) as f64 / 1_000.0;
-        say(format_args!("{name:<11} {microseconds:12.1} µs"));
+    for class in &report.classes {
+        if report.classes.len() > 1 {
+            say(format_args!("{}: {}", class.name, class.connections));
+        }
+        say(format_args!("requests    {:12}", class.requests()));
+        say(format_args!("requests/s  {:12.0}", class.requests() as f64 / seconds));
+        for (name, count) in [("errors", class.errors), ("unanswered", class.unanswered)] {
+            if count > 0 {
+                say(format_args!("{name:<11} {count:12}"));
+            }
+        }
+        for (name, nanoseconds) in class.latencies() {
+            say(format_args!("{name:<11} {:12.1} µs", nanoseconds as f64 / 1_000.0));
+        }
     }
 }
 
-/// Asks an echo server as fast as it answers, and says how fast that was.
+/// Asks an echo server, as fast as it answers or at a rate, and says how long the answers took.
 #[derive(Parser)]
 #[command(name = "client", after_help = "Try it: start `echo` in another terminal, then `client`.")]
 struct Options {
@@ -145,7 +110,7 @@ struct Options {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7007", value_parser = address)]
     addr: String,
 
-    /// How many connections ask at once
+    /// How many connections there are
     #[arg(long, value_name = "N", default_value = "50", value_parser = positive)]
     connections: usize,
 
@@ -153,9 +118,59 @@ struct Options {
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = positive)]
     size: usize,
 
-    /// How long to ask
-    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    seconds: u64,
+    /// How long to ask; parts of a second are allowed
+    #[arg(long, value_name = "S", default_value = "5", value_parser = seconds)]
+    seconds: Duration,
+
+    /// Requests to send at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    requests: Option<u64>,
+
+    /// Requests that are due in a second, on all connections together: latency counts from when each was due
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    rate: Option<u64>,
+
+    /// How many of the connections ask; the others are held
+    #[arg(long, value_name = "N", value_parser = positive)]
+    active: Option<usize>,
+
+    /// How many of the connections send without a pause, beside the others that ask at the rate
+    #[arg(long, value_name = "N", value_parser = positive, requires = "rate", conflicts_with = "active")]
+    hot: Option<usize>,
+
+    /// A connection for each request
+    #[arg(long, conflicts_with_all = ["active", "hot"])]
+    reconnect: bool,
+
+    /// Ask nothing, and hold the connections
+    #[arg(long, conflicts_with_all = ["requests", "rate", "active", "hot", "reconnect"])]
+    idle: bool,
+
+    /// Say the result as one object of JSON, times in nanoseconds
+    #[arg(long)]
+    json: bool,
+
+    /// Once connected say so, and wait for a line on standard input; after the result wait for another before closing
+    #[arg(long)]
+    wait: bool,
+}
+
+impl Options {
+    fn load(&self) -> io::Result<Load> {
+        let Self { connections, size, seconds, requests, rate, reconnect, .. } = *self;
+        let (active, hot) = (self.active.unwrap_or(connections), self.hot.unwrap_or(0));
+        if active > connections {
+            return Err(io::Error::other(format!("{active} of {connections} connections cannot ask")));
+        }
+        if hot >= connections {
+            return Err(io::Error::other(format!(
+                "with {hot} hot connections of {connections} no other is left to ask"
+            )));
+        }
+        let asking = if self.idle { 0 } else { active };
+        let (addr, duration) = (self.addr.clone(), seconds);
+        Ok(Load { addr, connections, asking, hot, size, duration, requests, rate, reconnect })
+    }
 }
 
 fn positive(text: &str) -> Result<usize, String> {
@@ -163,6 +178,12 @@ fn positive(text: &str) -> Result<usize, String> {
         Ok(0) | Err(_) => Err("a number from 1 on is needed".to_owned()),
         Ok(number) => Ok(number),
     }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let duration = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let allowed = Duration::from_millis(1)..=Duration::from_secs(86_400);
+    duration.filter(|duration| allowed.contains(duration)).ok_or("seconds from 0.001 to 86400 are needed".to_owned())
 }
 
 fn main() -> ExitCode {

@@ -8,6 +8,7 @@
 //! | `unsent.rs` | [`unsent::Client`]: what the models with one thread keep for each client |
 //! | `serve.rs` | [`listen`], [`prepare`], [`interrupted`] and [`until_interrupted`] |
 //! | `kv.rs`, `kv/` | the inside of the example `kv`: bytes in, bytes out |
+//! | `load.rs`, `load/` | the inside of the example `client` |
 //! | `limits.rs` | [`allow_descriptors`], [`need_descriptors`] |
 //! | `http.rs` | [`text`], [`json`], [`full`]: answers of HTTP |
 //! | `files.rs`, `files/` | [`Files`]: files over HTTP |
@@ -26,6 +27,7 @@ mod files;
 mod http;
 pub mod kv;
 mod limits;
+pub mod load;
 mod model;
 pub mod models;
 mod program;

@@ -1,4 +1,5 @@
-//! The example `client`: what it counts, and that it notices what is wrong.
+//! The example `client`: what it asks, what it counts, and that it notices what is wrong. What it asks at which time is
+//! in `examples_client_loads.rs`.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -86,4 +87,22 @@ fn too_few_descriptors() {
         limit_descriptors(100);
         run("client", &["--connections", "200"]).failed_with(1, "200 connections need as many descriptors");
     });
+}
+
+#[test]
+fn what_makes_no_sense_together() {
+    for (arguments, text) in [
+        (&["--hot", "1"][..], "required arguments were not provided: --rate <N>"),
+        (&["--idle", "--rate", "5"], "'--idle' cannot be used with '--rate <N>'"),
+        (&["--idle", "--reconnect"], "'--idle' cannot be used with '--reconnect'"),
+        (&["--reconnect", "--active", "5"], "'--reconnect' cannot be used with '--active <N>'"),
+        (&["--rate", "0"], "invalid value '0' for '--rate <N>'"),
+        (&["--seconds", "nan"], "invalid value 'nan' for '--seconds <S>': seconds from 0.001 to 86400 are needed"),
+    ] {
+        run("client", arguments).failed_with(2, text);
+    }
+    let active = run("client", &["--connections", "10", "--active", "11"]);
+    active.failed_with(1, "client: 11 of 10 connections cannot ask");
+    let hot = run("client", &["--connections", "10", "--hot", "10", "--rate", "5"]);
+    hot.failed_with(1, "client: with 10 hot connections of 10 no other is left to ask");
 }

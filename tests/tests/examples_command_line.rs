@@ -61,7 +61,7 @@ fn help_explains_every_option() {
         ("chat", &["--addr", "127.0.0.1:7008", "--redis", "--node"]),
         ("kv", &["--addr", "127.0.0.1:6380", "--max-connections", "--idle-timeout", "--max-memory"]),
         ("proxy", &["--addr", "127.0.0.1:7009", "--to"]),
-        ("client", &["--addr", "127.0.0.1:7007", "--connections", "--size", "--seconds"]),
+        ("client", &["--addr", "127.0.0.1:7007", "--connections", "--size", "--seconds", "--rate", "--hot", "--json"]),
     ] {
         let help = run(example, &["--help"]);
         assert!(help.status.success(), "{help:?}");
