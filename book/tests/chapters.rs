@@ -8,6 +8,9 @@ use tempfile::TempDir;
 
 const SVG: &str = "<svg role=\"img\" viewBox=\"0 0 1 1\">\n<title>a</title>\n\n<desc>b</desc>\n</svg>\n";
 
+const EXERCISE: &str = "/// 2.1: say one.\n#[cfg(not(feature = \"solutions\"))]\nfn one() -> u8 {\n    todo!()\n}\n\n\
+                        #[cfg(feature = \"solutions\")]\nfn one() -> u8 {\n    1\n}\n";
+
 /// A workspace with one source file, one recorded output and one figure.
 fn workspace() -> (TempDir, Workspace) {
     let directory = tempfile::tempdir().unwrap();
@@ -17,6 +20,12 @@ fn workspace() -> (TempDir, Workspace) {
         ("net/src/b.rs", "fn third() {}\n"),
         ("net/src/broken.rs", "fn ("),
         ("book/recorded/run.txt", "one\n```\ntwo\n"),
+        ("book/recorded/run.toml", "script = 'x'\n"),
+        ("book/recorded/figures.txt", "1 ms\n"),
+        ("book/recorded/figures.toml", "command = 'measure it'\nmeasured = true\n"),
+        ("examples/python/a.py", "import os\n\n\ndef say(x):\n    return x\n"),
+        ("tests/script", "#!/bin/sh\nsay() {\n    echo\n}\n"),
+        ("book/exercises/tests/chapter-2.rs", EXERCISE),
         ("book/src/figures/a.svg", SVG),
     ] {
         fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
@@ -99,22 +108,73 @@ fn a_file_is_put_in_whole() {
 }
 
 #[test]
+fn functions_of_scripts_are_put_in() {
+    let (text, faults) = expand("```python,item\nexamples/python/a.py say\n```\n");
+    assert_eq!(faults, Vec::<String>::new());
+    assert!(text.contains("<code>say</code>, line 4</p>\n\n```python\ndef say(x):\n    return x\n```"), "{text}");
+    let (text, _) = expand("```python,item\nexamples/python/a.py\n```\n");
+    assert!(text.contains("```python\nimport os\n"), "{text}");
+    let (text, _) = expand("```text,file\ntests/script say\n```\n");
+    assert!(text.contains("```bash\nsay() {\n    echo\n}\n```"), "{text}");
+    assert!(only_fault("```python,item\nexamples/python/a.py sey\n```\n").contains("'say'"));
+    assert!(only_fault("```python,item\nnet/src/a.rs say\n```\n").contains("no Python"));
+    assert!(only_fault("```text,file\ntests/script sey\n```\n").contains("no function 'sey'"));
+}
+
+#[test]
+fn an_exercise_shows_its_stub_and_folds_its_solution_away() {
+    let (text, faults) = expand("```rust,exercise\nbook/exercises/tests/chapter-2.rs one\n```\n");
+    assert_eq!(faults, Vec::<String>::new());
+    let (stub, solution) = text.split_once("<details").unwrap();
+    assert!(stub.contains("```rust\n/// 2.1: say one.\nfn one() -> u8 {\n    todo!()\n}\n```"), "{stub}");
+    assert!(stub.contains("cargo test -p pollywog-exercises --test chapter-2"), "{stub}");
+    assert!(solution.contains("```rust\nfn one() -> u8 {\n    1\n}\n```"), "{solution}");
+    assert!(only_fault("```rust,exercise\nbook/exercises/tests/chapter-2.rs two\n```\n").contains("'one'"));
+    assert!(only_fault("```rust,exercise\nnet/src/a.rs say\n```\n").contains("exercises are in"));
+    assert!(only_fault("```rust,exercise\n```\n").contains("without a line"));
+}
+
+#[test]
 fn a_recorded_output_is_put_in_whole() {
     let (text, _) = expand("```text,recorded run\n```\n");
     assert_eq!(text, "````text\none\n```\ntwo\n````\n");
+    let (text, _) = expand("```text,recorded figures\n```\n");
+    assert!(text.contains("measured on") && text.contains("```text\n$ measure it\n1 ms\n```"), "{text}");
     assert!(only_fault("```text,recorded none\n```\n").contains("book/recorded/none.txt"));
     assert!(only_fault("```text,recorded run\nby hand\n```\n").contains("has a body"));
 }
 
 #[test]
-fn code_that_nothing_compiles_is_refused() {
+fn an_excerpt_holds_what_the_recording_holds() {
+    let (text, faults) = expand("```text,excerpt run\none\n…\ntw…\n```\n");
+    assert_eq!((faults.len(), &*text), (0, "```text\none\n…\ntw…\n```\n"));
+    let fault = only_fault("```text,excerpt run\none\ntwo\n```\n");
+    assert!(fault.contains("line 2 of the excerpt, 'two'"), "{fault}");
+    assert!(only_fault("```text,excerpt run\n```\n").contains("without a line"));
+}
+
+#[test]
+fn what_nothing_checks_is_refused() {
     assert!(only_fault("```rust\nfn f() {}\n```\n").contains("compiled files"));
     assert!(only_fault("```\nwords\n```\n").contains("kind ''"));
+    assert!(only_fault("```text\nwords\n```\n").contains("kind 'text'"));
+    assert!(only_fault("```bash\nls\n```\n").contains("kind 'bash'"));
     assert!(only_fault("Words:\n\n    fn f() {}\n").contains("indented"));
     assert!(only_fault("```toml\n[a\n```\n").contains("toml"));
-    let (text, faults) = expand("```toml\n[a]\n```\n\n```console\n$ ls\n```\n\n```text\nx\n```\n");
+    assert!(only_fault("```console\n```\n").contains("without a command"));
+    let (text, faults) = expand("```toml\n[a]\n```\n\n```text,diagram\na <- b\n```\n");
+    assert_eq!((faults.len(), &*text), (0, "```toml\n[a]\n```\n\n```text\na <- b\n```\n"));
+}
+
+#[test]
+fn a_console_tells_what_is_typed() {
+    let (text, faults) = expand("A.\n\n```console one\n$ cat\n< a & b\na & b\n^D\n```\n\nB.\n");
     assert_eq!(faults, Vec::<String>::new());
-    assert!(text.starts_with("```toml\n[a]\n```\n"));
+    let html = "<p class=\"listing\">terminal <b>one</b></p>\n\n<pre class=\"terminal\"><code \
+                class=\"language-console nohighlight\"><span class=\"prompt\">$ </span><span \
+                class=\"typed\">cat</span>\n<span class=\"typed\">a &amp; b</span>\na &amp; b\n<span \
+                class=\"key\">Ctrl-D</span>\n</code></pre>";
+    assert_eq!(text, format!("A.\n\n{html}\n\nB.\n"));
 }
 
 #[test]

@@ -74,6 +74,7 @@ fn what_no_reader_would_see_is_found() {
     fs::write(workspace.text().join("figures/a.svg"), "<svg></svg>").unwrap();
     fs::create_dir(workspace.recorded()).unwrap();
     fs::write(workspace.recorded().join("run.txt"), "x\n").unwrap();
+    fs::write(workspace.recorded().join("run.toml"), "command = 'x'\n").unwrap();
     build(&workspace).unwrap();
     let found = check(&workspace).unwrap();
     assert_eq!(found.len(), 3, "{found:?}");

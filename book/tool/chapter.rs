@@ -1,17 +1,19 @@
 //! One chapter: its fences and figures are replaced by what they stand for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
 use mdbook_markdown::pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 
+use crate::console;
+use crate::exercise;
 use crate::fault::Fault;
 use crate::fence::{Fence, fenced};
 use crate::figure;
 use crate::listing::Sources;
+use crate::recorded;
 use crate::workspace::Workspace;
 
 /// For each source file that the book lists, the lines that it shows.
@@ -75,28 +77,24 @@ impl Expander {
 
     /// What stands for a fence; nothing where it stays as it is.
     fn fence(&mut self, info: &str, body: &str) -> Result<Option<String>, Vec<String>> {
-        match Fence::parse(info).map_err(|what| vec![what])? {
-            Fence::Plain => Ok(None),
+        let one = |what| vec![what];
+        match Fence::parse(info).map_err(one)? {
             Fence::Toml => match body.parse::<toml::Table>() {
                 Ok(_) => Ok(None),
                 Err(error) => Err(vec![format!("toml that does not parse: {error}")]),
             },
+            Fence::Diagram => Ok(Some(fenced("text", body))),
+            Fence::Console(console) => match console::fault(body) {
+                None => Ok(Some(console::render(&console, body))),
+                Some(what) => Err(vec![what]),
+            },
             Fence::Items(docs) => self.sources.render(body, docs).map(Some),
-            Fence::File => self.sources.file(body.trim()).map(Some).map_err(|what| vec![what]),
-            Fence::Recorded(name) => self.recorded(&name, body).map(Some).map_err(|what| vec![what]),
+            Fence::Python => self.sources.python(body).map(Some),
+            Fence::File => self.sources.file(body).map(Some),
+            Fence::Exercise => exercise::render(self.workspace.root(), body).map(Some),
+            Fence::Recorded(name) => recorded::show(&self.workspace, &name, body).map(Some).map_err(one),
+            Fence::Excerpt(name) => recorded::excerpt(&self.workspace, &name, body).map(Some).map_err(one),
         }
-    }
-
-    fn recorded(&self, name: &str, body: &str) -> Result<String, String> {
-        if !body.trim().is_empty() {
-            return Err(format!(
-                "the fence of the recorded output '{name}' has a body: it comes from book/recorded/{name}.txt"
-            ));
-        }
-        let file = self.workspace.recorded().join(format!("{name}.txt"));
-        let output =
-            fs::read_to_string(file).map_err(|error| format!("recorded output book/recorded/{name}.txt: {error}"))?;
-        Ok(fenced("text", &output))
     }
 
     fn directive(&self, line: &str) -> Result<Option<String>, Vec<String>> {
@@ -112,19 +110,20 @@ impl Expander {
 }
 
 /// A piece of a chapter that has to be looked at.
-struct Piece {
-    range: Range<usize>,
-    kind: Kind,
+pub(crate) struct Piece {
+    pub(crate) range: Range<usize>,
+    pub(crate) kind: Kind,
 }
 
-enum Kind {
+/// What kind of piece.
+pub(crate) enum Kind {
     Fence { info: String, body: String },
     Indented,
     Directive(String),
 }
 
 /// Finds the code blocks and the directives of a chapter, in order.
-fn pieces(content: &str) -> Vec<Piece> {
+pub(crate) fn pieces(content: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut open: Option<(Option<String>, String)> = None;
     for (event, range) in new_cmark_parser(content, &MarkdownOptions::default()).into_offset_iter() {

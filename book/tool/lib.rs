@@ -16,10 +16,14 @@
 //! |---|---|---|
 //! | `rust,item` | `executor/src/mailbox.rs Mailbox::post`, or only the path | the text of the item, or the file |
 //! | `rust,item,nodoc` | the same | without the doc comments |
-//! | `text,file` | `deploy/haproxy.cfg` | the file |
+//! | `rust,exercise` | `book/exercises/tests/chapter-2.rs name` | the stub, and the solution folded away |
+//! | `python,item` | `examples/python/select_server.py serve`, or only the path | the function or class, or the file |
+//! | `text,file` | `deploy/haproxy.cfg`, or a shell script and a function of it | the file, or the function |
 //! | `text,recorded NAME` | none | `book/recorded/NAME.txt` |
+//! | `text,excerpt NAME` | lines of `book/recorded/NAME.txt` | as they are, if they are there |
+//! | `console`, `console TERMINAL` | commands and what they print | as they are; `check --walk` runs them |
 //! | `toml` | a manifest | as it is, if it parses |
-//! | `text`, `console` | words, commands | as they are |
+//! | `text,diagram` | a drawing in characters | as it is |
 //!
 //! Every other kind is refused, so nothing in the book is unchecked. `{{#figure figures/layers.svg The caption}}`, alone
 //! on its line, draws a figure into the page.
@@ -37,15 +41,23 @@ mod browser;
 mod build;
 mod chapter;
 mod check;
+mod console;
 mod coverage;
+mod exercise;
+mod exercises;
 mod fault;
 mod fence;
 mod figure;
 mod item;
 mod listing;
+mod matching;
 mod name;
 mod preprocessor;
+mod recorded;
+mod sandbox;
+mod script;
 mod source;
+mod walk;
 mod workspace;
 
 pub use browser::{BrowserOptions, check_in_browser};
@@ -53,8 +65,11 @@ pub use build::build;
 pub use chapter::{Expander, Shown};
 pub use check::check;
 pub use coverage::{Coverage, FileCoverage, coverage};
+pub use exercises::check_exercises;
 pub use fault::{Fault, Faults};
 pub use item::Item;
 pub use preprocessor::Listings;
+pub use recorded::{check_recorded, record};
 pub use source::{Docs, Excerpt, SourceFile};
+pub use walk::{Walked, walk, walk_page};
 pub use workspace::Workspace;

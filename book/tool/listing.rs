@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use crate::fence::fenced;
+use crate::script;
 use crate::source::{Docs, SourceFile};
 
 /// The source files that listings name, each parsed once, and which of their lines were shown.
@@ -57,11 +58,47 @@ impl Sources {
         }
     }
 
-    /// The markdown that stands for a file of the workspace that is no Rust.
-    pub(crate) fn file(&self, path: &str) -> Result<String, String> {
-        let text = read(&self.root, path).map_err(|what| format!("file '{path}': {what}"))?;
-        let path = escape(path);
-        Ok(format!("<p class=\"listing\"><code>{path}</code></p>\n\n{}", fenced("text", &text)))
+    /// The markdown that stands for a fence that names functions or classes of Python, or whole files of it.
+    pub(crate) fn python(&self, body: &str) -> Result<String, Vec<String>> {
+        self.scripts(body, |text, path, name| {
+            if !path.ends_with(".py") {
+                return Err("the file is no Python".to_owned());
+            }
+            name.map_or_else(|| Ok((text.to_owned(), 0)), |name| script::python(text, name))
+        })
+    }
+
+    /// The markdown that stands for files of the workspace that are neither, or for functions of shell scripts.
+    pub(crate) fn file(&self, body: &str) -> Result<String, Vec<String>> {
+        self.scripts(body, |text, _, name| {
+            name.map_or_else(|| Ok((text.to_owned(), 0)), |name| script::shell(text, name))
+        })
+    }
+
+    /// One listing for each line of the fence, with the part of the file that `cut` finds, and its first line.
+    fn scripts(
+        &self,
+        body: &str,
+        cut: impl Fn(&str, &str, Option<&str>) -> Result<(String, usize), String>,
+    ) -> Result<String, Vec<String>> {
+        let (mut listings, mut faults) = (Vec::new(), Vec::new());
+        for line in body.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (path, name) = line.split_once(' ').map_or((line, None), |(path, name)| (path, Some(name.trim())));
+            let found = read(&self.root, path).and_then(|text| {
+                let (part, at) = cut(&text, path, name)?;
+                let caption = name.map_or(String::new(), |name| format!(" · <code>{}</code>, line {at}", escape(name)));
+                let fence = fenced(language(path, &text), &part);
+                Ok(format!("<p class=\"listing\"><code>{}</code>{caption}</p>\n\n{fence}", escape(path)))
+            });
+            match found {
+                Ok(listing) => listings.push(listing),
+                Err(what) => faults.push(format!("listing '{line}': {what}")),
+            }
+        }
+        if listings.is_empty() && faults.is_empty() {
+            faults.push("a listing without a line like 'deploy/haproxy.cfg'".into());
+        }
+        if faults.is_empty() { Ok(listings.join("\n")) } else { Err(faults) }
     }
 
     /// The caption and the text of one item, or of a whole file.
@@ -107,7 +144,7 @@ fn read(root: &Path, path: &str) -> Result<String, String> {
 
 /// mdBook hides lines of Rust that begin with `# ` and takes one `#` from those that begin with `##`. A listing is
 /// shown as it is, so such lines get one more.
-fn keep_hashes(text: &str) -> String {
+pub(crate) fn keep_hashes(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         let code = line.trim_start();
@@ -120,6 +157,21 @@ fn keep_hashes(text: &str) -> String {
         }
     }
     kept
+}
+
+/// What the colours of a listing go by.
+fn language(path: &str, text: &str) -> &'static str {
+    let ending = path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map_or("", |(_, ending)| ending);
+    match ending {
+        "py" => "python",
+        "rs" => "rust",
+        "c" | "h" => "c",
+        "sh" => "bash",
+        "json" => "json",
+        "toml" | "service" | "socket" | "conf" | "ini" => "ini",
+        _ if text.starts_with("#!") && text.lines().next().is_some_and(|line| line.contains("sh")) => "bash",
+        _ => "text",
+    }
 }
 
 pub(crate) fn escape(text: &str) -> String {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use mdbook_driver::errors::Result;
-use pollywog_book::{BrowserOptions, Faults, Workspace};
+use pollywog_book::{BrowserOptions, Fault, Faults, Workspace};
 
 /// Builds the book into book/out.
 #[derive(Debug, Parser)]
@@ -22,14 +22,34 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Builds the book and checks it: pages, links, headings, images, and that it loads nothing from another host.
+    /// Builds the book and checks it: pages, links, headings, images, that it loads nothing from another host, and that
+    /// the recorded outputs are still those of their programs.
     Check {
+        /// Runs every command of every page too, or of these pages, and compares what comes with what the page shows.
+        #[arg(long, value_name = "PAGE", num_args = 0..)]
+        walk: Option<Vec<String>>,
         /// Opens every page in headless Chromium too. Skipped where there is none, unless CI=true.
         #[arg(long)]
         browser: bool,
         /// Leaves pictures of every page in this directory, light and dark.
         #[arg(long, value_name = "DIR", requires = "browser")]
         screenshots: Option<PathBuf>,
+    },
+    /// Makes recorded outputs and measured figures: all of them, or those named.
+    Record {
+        /// As in book/recorded/NAME.toml.
+        name: Vec<String>,
+    },
+    /// Runs the exercises of all chapters, or of these, with the stubs and with the solutions.
+    Exercises {
+        /// The numbers of the chapters.
+        chapter: Vec<String>,
+    },
+    /// Runs the commands of one page right here, for `check --walk`.
+    #[command(hide = true)]
+    WalkPage {
+        /// A file of book/src.
+        page: String,
     },
     /// Prints how many lines of the crates the book shows, by file.
     Coverage {
@@ -44,9 +64,16 @@ fn main() -> ExitCode {
     let workspace = Workspace::here();
     let result = match cli.command {
         None => build(&workspace, cli.open),
-        Some(Command::Check { browser, screenshots }) => {
-            check(&workspace, browser.then_some(BrowserOptions { screenshots }), cli.open)
+        Some(Command::Check { walk, browser, screenshots }) => {
+            check(&workspace, walk, browser.then_some(BrowserOptions { screenshots }), cli.open)
         }
+        Some(Command::Record { name }) => {
+            pollywog_book::record(&workspace, &name).map_err(Into::into).and_then(all_well)
+        }
+        Some(Command::Exercises { chapter }) => {
+            pollywog_book::check_exercises(&workspace, &chapter).map_err(Into::into).and_then(all_well)
+        }
+        Some(Command::WalkPage { page }) => walk_page(&workspace, &page),
         Some(Command::Coverage { unshown }) => coverage(&workspace, unshown),
     };
     match result {
@@ -74,16 +101,27 @@ fn build(workspace: &Workspace, open: bool) -> Result<()> {
     Ok(())
 }
 
-fn check(workspace: &Workspace, browser: Option<BrowserOptions>, open: bool) -> Result<()> {
+fn check(workspace: &Workspace, walk: Option<Vec<String>>, browser: Option<BrowserOptions>, open: bool) -> Result<()> {
     build(workspace, open)?;
     let mut faults = pollywog_book::check(workspace)?;
+    faults.extend(pollywog_book::check_recorded(workspace)?);
+    if let Some(pages) = walk {
+        faults.extend(pollywog_book::walk(workspace, &pages)?);
+    }
     if let Some(options) = browser {
         faults.extend(pollywog_book::check_in_browser(workspace, &options)?);
     }
-    if !faults.is_empty() {
-        return Err(Faults(faults).into());
-    }
+    all_well(faults)?;
     println!("no fault found");
+    Ok(())
+}
+
+fn all_well(faults: Vec<Fault>) -> Result<()> {
+    if faults.is_empty() { Ok(()) } else { Err(Faults(faults).into()) }
+}
+
+fn walk_page(workspace: &Workspace, page: &str) -> Result<()> {
+    print!("{}", pollywog_book::walk_page(workspace, page)?.write());
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::check::files;
 use crate::fault::Fault;
+use crate::recorded;
 use crate::workspace::Workspace;
 
 /// What lies in the book's directory and that no reader would ever see. (That the summary names no page that is
@@ -32,13 +33,11 @@ pub(super) fn check(workspace: &Workspace) -> io::Result<Vec<Fault>> {
             faults.push(Fault::new(place, "no page shows the figure"));
         }
     }
-    if workspace.recorded().is_dir() {
-        for path in files(&workspace.recorded(), Path::new(""))? {
-            let name = path.with_extension("");
-            if !text.contains(&format!("text,recorded {}", name.display())) {
-                let place = format!("book/recorded/{}", path.display());
-                faults.push(Fault::new(place, "no page shows the recorded output"));
-            }
+    for name in recorded::names(workspace)? {
+        let figures = recorded::figures(workspace, &name);
+        let shown = |kind: &str| text.contains(&format!("```text,{kind} {name}\n"));
+        if !shown("recorded") && !shown("excerpt") && !figures.iter().any(|figure| text.contains(figure)) {
+            faults.push(Fault::new(format!("book/recorded/{name}.toml"), "no page shows the recorded output"));
         }
     }
     Ok(faults)
