@@ -6,6 +6,7 @@
 //! | `model.rs` | [`model`], [`model_with`]: the frame around a server model |
 //! | `models.rs` | [`models::MODELS`]: all of them |
 //! | `unsent.rs` | [`unsent::Client`]: what the models with one thread keep for each client |
+//! | `compare.rs`, `compare/` | the inside of the program `compare` |
 //! | `serve.rs` | [`listen`], [`prepare`], [`interrupted`] and [`until_interrupted`] |
 //! | `kv.rs`, `kv/` | the inside of the example `kv`: bytes in, bytes out |
 //! | `load.rs`, `load/` | the inside of the example `client` |
@@ -23,6 +24,7 @@
 
 pub mod chat;
 pub mod drawing;
+pub mod compare;
 mod files;
 mod http;
 pub mod kv;
