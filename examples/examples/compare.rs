@@ -17,7 +17,7 @@
 
 use std::fs;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -37,15 +37,16 @@ const MOST: usize = 1_000;
 
 fn run(options: Options) -> io::Result<()> {
     if let Some(file) = &options.show {
-        return show(&options, &read(file)?);
+        let json = fs::read_to_string(file).map_err(|error| explain(file.display(), &error))?;
+        return show(&options, &json).map(drop);
     }
     let models = chosen(&options.only)?;
     if options.list {
         models.iter().for_each(list);
         return Ok(());
     }
-    let results = measure(&options, &models)?;
-    show(&options, &results)?;
+    let json = serde_json::to_string_pretty(&measure(&options, &models)?).map_err(io::Error::other)?;
+    let results = show(&options, &(json + "\n"))?;
     let failed: Vec<_> =
         results.models.iter().filter(|entry| matches!(entry.problem, Some(Problem::Failed(_)))).collect();
     match failed.len() {
@@ -100,20 +101,17 @@ fn measure(options: &Options, models: &[Model]) -> io::Result<Results> {
     results
 }
 
-fn read(file: &Path) -> io::Result<Results> {
-    let json = fs::read(file).map_err(|error| explain(file.display(), &error))?;
-    serde_json::from_slice(&json).map_err(|error| io::Error::other(format!("{}: {error}", file.display())))
-}
-
-/// The tables on the terminal, and all of it in a folder: the book's, when everything was measured.
-fn show(options: &Options, results: &Results) -> io::Result<()> {
-    say(terminal(results).trim_end());
+/// The tables on the terminal, and all of it in a folder: the book's, when everything was measured. Tables and charts
+/// are made of what the file says, so that they are the same whenever they are made of it.
+fn show(options: &Options, json: &str) -> io::Result<Results> {
+    let results: Results =
+        serde_json::from_str(json).map_err(|error| io::Error::other(format!("no results: {error}")))?;
+    say(terminal(&results).trim_end());
     let is_all = options.only.is_empty() && options.server.is_empty() && !options.quick && options.show.is_none();
     let folder = options.out.clone().or_else(|| (is_all && !cfg!(debug_assertions)).then(|| PathBuf::from(BOOK)));
-    let Some(folder) = folder else { return Ok(()) };
-    let json = serde_json::to_string_pretty(results).map_err(io::Error::other)?;
-    let mut files = vec![("results.json", json + "\n"), ("results.md", markdown(results))];
-    files.extend(charts(results).map_err(|error| io::Error::other(format!("cannot draw: {error}")))?);
+    let Some(folder) = folder else { return Ok(results) };
+    let mut files = vec![("results.json", json.to_owned()), ("results.md", markdown(&results))];
+    files.extend(charts(&results).map_err(|error| io::Error::other(format!("cannot draw: {error}")))?);
     fs::create_dir_all(&folder).map_err(|error| explain(folder.display(), &error))?;
     for (name, text) in files {
         let file = folder.join(name);
@@ -122,7 +120,7 @@ fn show(options: &Options, results: &Results) -> io::Result<()> {
     if io::stderr().is_terminal() {
         warn(format_args!("the tables and the charts are in {}", folder.display()));
     }
-    Ok(())
+    Ok(results)
 }
 
 /// Every server model under the same two probes, and what each of them costs.

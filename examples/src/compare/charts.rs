@@ -46,7 +46,7 @@ fn throughput(entries: &[&Entry]) -> Chart {
             title: connections(count),
             unit: "requests per second".to_owned(),
             scale: Scale::Linear(most),
-            margin: 54,
+            margin: 56,
             ticks: ticks.map(|tick| (tick, short(tick))).collect(),
             marks: entries.iter().map(mark).collect(),
         }
@@ -104,7 +104,7 @@ fn costs(entries: &[&Entry]) -> Chart {
             Some((over, value)) => Mark::Dot(value, fewer(count, over, number(value))),
             None => Mark::Nothing(String::new()),
         };
-        Panel { title, unit: unit.to_owned(), scale, margin: 54, ticks, marks: entries.iter().map(mark).collect() }
+        Panel { title, unit: unit.to_owned(), scale, margin: 56, ticks, marks: entries.iter().map(mark).collect() }
     };
     let [one, fifty] = TRACED;
     let calls = |count: usize| move |entry: &Entry| entry.over(&entry.calls(), count);

@@ -17,7 +17,7 @@ use super::results::{Latency, Neighbour};
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// How many silent clients a crowd is: more than a pool has workers.
 pub(super) const CROWD: usize = 16;
-/// Between two lines: a client that asks now and then, not one that is a load.
+/// From one line to the next: a client that asks now and then, not one that is a load.
 const PAUSE: Duration = Duration::from_millis(1);
 /// A server that has taken nothing for so long takes no more.
 const STUCK: Duration = Duration::from_millis(100);
@@ -33,17 +33,25 @@ pub(super) fn ask_beside(addr: SocketAddr, neighbour: Neighbour, duration: Durat
     let (slow, taken) = neighbours(addr, neighbour)?;
     let mut client = connect(addr)?;
     let mut latencies = Histogram::<u64>::new_with_max(PATIENCE.as_nanos() as u64, 3).map_err(io::Error::other)?;
-    let (start, mut number, mut unanswered) = (Instant::now(), 0_u64, 0);
+    let (start, mut number, mut unanswered) = (Instant::now(), 0_u32, 0);
     while start.elapsed() < duration {
         number += 1;
-        match ask(&mut client, number)? {
+        // An answer that keeps the client from asking in time is waited for by the next line too.
+        let due = start + PAUSE * number;
+        let from = match due.checked_duration_since(Instant::now()) {
+            Some(early) => {
+                thread::sleep(early);
+                Instant::now()
+            }
+            None => due,
+        };
+        match ask(&mut client, number, from)? {
             Some(time) => latencies.saturating_record(time.as_nanos() as u64),
             None => {
                 unanswered += 1;
                 break;
             }
         }
-        thread::sleep(PAUSE);
     }
     drop(slow);
     let microseconds = |quantile| latencies.value_at_quantile(quantile) as f64 / 1_000.0;
@@ -100,16 +108,15 @@ fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// How long the answer took; `None` where there is none in time.
-fn ask(client: &mut TcpStream, number: u64) -> io::Result<Option<Duration>> {
+/// How long after `from` the answer came; `None` where there is none in time.
+fn ask(client: &mut TcpStream, number: u32, from: Instant) -> io::Result<Option<Duration>> {
     let mut line = [b'.'; LINE];
     write!(&mut line[..], "{number} ")?;
     line[LINE - 1] = b'\n';
-    let start = Instant::now();
     client.write_all(&line)?;
     let (mut answer, mut filled) = ([0; LINE], 0);
     while filled < LINE {
-        let Some(rest) = PATIENCE.checked_sub(start.elapsed()).filter(|rest| !rest.is_zero()) else { return Ok(None) };
+        let Some(rest) = PATIENCE.checked_sub(from.elapsed()).filter(|rest| !rest.is_zero()) else { return Ok(None) };
         client.set_read_timeout(Some(rest))?;
         match client.read(&mut answer[filled..]) {
             Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed a connection")),
@@ -118,7 +125,7 @@ fn ask(client: &mut TcpStream, number: u64) -> io::Result<Option<Duration>> {
             Err(error) => return Err(error),
         }
     }
-    let time = start.elapsed();
+    let time = from.elapsed();
     if answer == line { Ok(Some(time)) } else { Err(io::Error::other("an answer was not what was sent")) }
 }
 

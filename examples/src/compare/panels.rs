@@ -14,7 +14,7 @@ use super::svg::{INK, LINE, finish};
 const WIDTH: u32 = 720;
 const ROW: u32 = 21;
 /// For the names of the rows, and between two panels.
-const NAMES: u32 = 112;
+const NAMES: u32 = 120;
 const GAP: u32 = 18;
 /// Above the rows, for the names of the panels, and below, for the numbers of the axis and for the legend.
 const HEAD: u32 = 46;
@@ -87,15 +87,20 @@ impl Chart {
         {
             let root = SVGBackend::with_string(&mut drawn, (WIDTH, HEAD + rows * ROW + FOOT)).into_drawing_area();
             for (index, (name, _)) in (0..).zip(&self.rows) {
-                let middle = HEAD + index * ROW + ROW / 2;
-                words(&root, name, (NAMES - 10, middle), HPos::Right, VPos::Center, false)?;
+                let top = HEAD + index * ROW;
+                // The eye is to stay in its row from the first panel to the last.
+                if index % 2 == 0 {
+                    let corners = [(0, top as i32), (WIDTH as i32, (top + ROW) as i32)];
+                    root.draw(&Rectangle::new(corners, LINE.mix(0.1).filled()))?;
+                }
+                words(&root, name, (NAMES - 10, top + ROW / 2), HPos::Right, VPos::Center, Weight::Plain)?;
             }
             let panels = self.panels.len() as u32;
             let width = (WIDTH - NAMES - (panels - 1) * GAP) / panels;
             for (index, panel) in (0..).zip(&self.panels) {
                 let left = NAMES + index * (width + GAP);
-                words(&root, &panel.title, (left, 4), HPos::Left, VPos::Top, true)?;
-                words(&root, &panel.unit, (left, 22), HPos::Left, VPos::Top, false)?;
+                words(&root, &panel.title, (left, 4), HPos::Left, VPos::Top, Weight::Bold)?;
+                words(&root, &panel.unit, (left, 22), HPos::Left, VPos::Top, Weight::Plain)?;
                 let area = root.clone().shrink((left, HEAD), (width - panel.margin, rows * ROW));
                 match panel.scale {
                     Scale::Linear(most) => self.draw(&root, panel, chart(&area, 0.0..most, rows)?)?,
@@ -115,7 +120,7 @@ impl Chart {
         for (name, color) in &self.legend {
             let corner = (left as i32, top as i32);
             root.draw(&Rectangle::new([corner, (corner.0 + 11, corner.1 + 11)], color.filled()))?;
-            words(root, name, (left + 17, top + 6), HPos::Left, VPos::Center, false)?;
+            words(root, name, (left + 17, top + 6), HPos::Left, VPos::Center, Weight::Plain)?;
             left += 17 + 8 * name.chars().count() as u32 + 20;
         }
         Ok(())
@@ -137,7 +142,7 @@ impl Chart {
         for (tick, label) in &panel.ticks {
             area.draw(&PathElement::new(vec![(*tick, 0.0), (*tick, rows)], LINE.mix(0.35)))?;
             let (x, y) = at(*tick, 0.0);
-            words(root, label, (x, y + 5), HPos::Center, VPos::Top, false)?;
+            words(root, label, (x, y + 5), HPos::Center, VPos::Top, Weight::Plain)?;
         }
         for (index, (mark, (_, color))) in panel.marks.iter().zip(&self.rows).enumerate() {
             let middle = rows - index as f64 - 0.5;
@@ -146,19 +151,19 @@ impl Chart {
             match mark {
                 Mark::Nothing(reason) => {
                     let (x, y) = at(least, middle);
-                    words(root, reason, (x + 4, y), HPos::Left, VPos::Center, false)?;
+                    words(root, reason, (x + 4, y), HPos::Left, VPos::Center, Weight::Faint)?;
                 }
                 Mark::Bar(value, label) => {
                     area.draw(&Rectangle::new(band(least, value.clamp(least, most), 0.32), color.filled()))?;
                     let (x, y) = behind(*value);
-                    words(root, label, (x + 4, y), HPos::Left, VPos::Center, false)?;
+                    words(root, label, (x + 4, y), HPos::Left, VPos::Center, Weight::Plain)?;
                 }
                 Mark::Dot(value, label) => {
                     let place = value.clamp(least, most);
                     area.draw(&PathElement::new(vec![(least, middle), (place, middle)], color.mix(0.6)))?;
                     area.draw(&Circle::new((place, middle), 4, color.filled()))?;
                     let (x, y) = behind(*value);
-                    words(root, label, (x + 8, y), HPos::Left, VPos::Center, false)?;
+                    words(root, label, (x + 8, y), HPos::Left, VPos::Center, Weight::Plain)?;
                 }
                 Mark::Range(from, to) => {
                     let (from, to) = (from.clamp(least, most), to.clamp(least, most));
@@ -166,9 +171,9 @@ impl Chart {
                     area.draw(&Circle::new((from, middle), 4, color.filled()))?;
                 }
                 Mark::Never(label) => {
-                    area.draw(&Rectangle::new(band(least, most, 0.36), INK.mix(0.7)))?;
-                    let (left, y) = at(least, middle);
-                    words(root, label, (left + 6, y), HPos::Left, VPos::Center, false)?;
+                    area.draw(&Rectangle::new(band(least, most, 0.38), INK.mix(0.8)))?;
+                    let ((left, y), (right, _)) = (at(least, middle), at(most, middle));
+                    words(root, label, (left.midpoint(right), y), HPos::Center, VPos::Center, Weight::Plain)?;
                 }
             }
         }
@@ -195,9 +200,19 @@ fn chart<'a, X: plotters::coord::ranged1d::AsRangedCoord<Value = f64>>(
     Ok(ChartBuilder::on(area).build_cartesian_2d(range, 0.0..f64::from(rows))?)
 }
 
-fn words(root: &Area<'_>, text: &str, at: (u32, u32), h_pos: HPos, v_pos: VPos, bold: bool) -> Result<(), Failed> {
-    let style = TextStyle::from(("sans-serif", 16)).color(&INK).pos(Pos::new(h_pos, v_pos));
-    let style = if bold { TextStyle { font: style.font.style(FontStyle::Bold), ..style } } else { style };
+/// How much words stand out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Weight {
+    Faint,
+    Plain,
+    Bold,
+}
+
+fn words(root: &Area<'_>, text: &str, at: (u32, u32), h_pos: HPos, v_pos: VPos, weight: Weight) -> Result<(), Failed> {
+    let color = INK.mix(if weight == Weight::Faint { 0.65 } else { 1.0 });
+    let style = TextStyle::from(("sans-serif", 16)).color(&color).pos(Pos::new(h_pos, v_pos));
+    let style =
+        if weight == Weight::Bold { TextStyle { font: style.font.style(FontStyle::Bold), ..style } } else { style };
     root.draw(&Text::new(text.to_owned(), (at.0 as i32, at.1 as i32), style))?;
     Ok(())
 }

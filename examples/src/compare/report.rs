@@ -68,10 +68,10 @@ fn throughput(entries: &[&Entry]) -> Table {
 fn latency(entries: &[&Entry]) -> Table {
     let row = |entry: &Entry| Neighbour::ALL.map(|who| answers(entry.medians.latency.get(&who))).to_vec();
     Table {
-        title: "Time to an answer for one client: half of the answers came within the first figure, 99 of 100 within \
-                the second."
+        title: "Time to an answer for one client, alone and beside slow ones: half of the answers came within the \
+                first figure, 99 of 100 within the second."
             .to_owned(),
-        head: head(Neighbour::ALL.iter().map(|who| who.words().to_owned())),
+        head: head(Neighbour::ALL.iter().map(|who| who.title().to_owned())),
         rows: rows(entries, row),
     }
 }
