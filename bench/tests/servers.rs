@@ -2,8 +2,8 @@
 //! Rust are tested where what they need is installed, and those on io_uring where the system allows it.
 
 mod servers {
-    pub mod client;
-    pub mod peers;
+    pub(crate) mod client;
+    pub(crate) mod peers;
 }
 
 use std::io::{ErrorKind, Read, Write};

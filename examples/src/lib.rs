@@ -23,8 +23,8 @@
 #![forbid(unsafe_code)]
 
 pub mod chat;
-pub mod drawing;
 pub mod compare;
+pub mod drawing;
 mod files;
 mod http;
 pub mod kv;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use pollywog_bench::requests::ANSWER;
 
 /// A connection whose reads and writes are bounded.
-pub fn connect(addr: SocketAddr) -> TcpStream {
+pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(addr).unwrap();
     stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -17,7 +17,7 @@ pub fn connect(addr: SocketAddr) -> TcpStream {
 }
 
 /// Bytes of which no two neighbouring stretches are alike; another `seed` gives others.
-pub fn message(size: usize, seed: usize) -> Vec<u8> {
+pub(crate) fn message(size: usize, seed: usize) -> Vec<u8> {
     let mut state = seed as u32 + 1;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -27,7 +27,7 @@ pub fn message(size: usize, seed: usize) -> Vec<u8> {
 }
 
 /// Sends `bytes`, and waits until they are back.
-pub fn back(stream: &mut TcpStream, bytes: &[u8]) {
+pub(crate) fn back(stream: &mut TcpStream, bytes: &[u8]) {
     let mut came = vec![0; bytes.len()];
     thread::scope(|scope| {
         let mut writer = &*stream;
@@ -38,7 +38,7 @@ pub fn back(stream: &mut TcpStream, bytes: &[u8]) {
 }
 
 /// Waits for `count` answers.
-pub fn answers(stream: &mut TcpStream, count: usize) {
+pub(crate) fn answers(stream: &mut TcpStream, count: usize) {
     let mut came = vec![0; count * ANSWER.len()];
     stream.read_exact(&mut came).unwrap();
     assert!(came == ANSWER.repeat(count), "not {count} answers: {}", String::from_utf8_lossy(&came));

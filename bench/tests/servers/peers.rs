@@ -57,7 +57,7 @@ fn peers() -> &'static BTreeMap<&'static str, Vec<PathBuf>> {
 }
 
 /// Runs `test` against each server in turn, and says which of them it was that failed.
-pub fn with_every_server(mode: &str, test: impl Fn(&Server)) {
+pub(crate) fn with_every_server(mode: &str, test: impl Fn(&Server)) {
     let only = env::var("POLLYWOG_BENCH_ONLY").ok();
     let mut failed = Vec::new();
     for (&name, command) in peers() {
@@ -73,7 +73,7 @@ pub fn with_every_server(mode: &str, test: impl Fn(&Server)) {
 }
 
 /// A server that runs.
-pub struct Server {
+pub(crate) struct Server {
     name: &'static str,
     command: &'static [PathBuf],
     process: Child,
@@ -116,7 +116,7 @@ impl Server {
     }
 
     /// Waits until the server has no more sockets open than one that nobody connected to.
-    pub fn until_no_connection_is_open(&self) {
+    pub(crate) fn until_no_connection_is_open(&self) {
         let fresh = Self::start(self.name, self.command, "echo").expect("it started before").sockets();
         let start = Instant::now();
         while self.sockets() > fresh {
@@ -126,7 +126,7 @@ impl Server {
     }
 
     /// Waits until the server has stopped reading since it cannot write: nothing moves on the connection any more.
-    pub fn until_it_waits_for_the_client(&self, stream: &TcpStream) {
+    pub(crate) fn until_it_waits_for_the_client(&self, stream: &TcpStream) {
         let waiting = || rustix::io::ioctl_fionread(stream.as_fd()).unwrap();
         let start = Instant::now();
         let mut before = (waiting(), Instant::now());

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::process::Pid;
 
@@ -57,7 +57,7 @@ impl Counters {
 
 /// `/proc/PID/task/TID`: exact to the nanosecond, where `stat` counts in hundredths of a second and a server of a
 /// thousand processes uses less than that in each.
-fn used(task: &PathBuf) -> Option<Used> {
+fn used(task: &Path) -> Option<Used> {
     let schedule = fs::read_to_string(task.join("schedstat")).ok()?;
     let status = fs::read_to_string(task.join("status")).ok()?;
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
@@ -78,7 +78,7 @@ pub(super) fn memory(group: Pid) -> io::Result<u64> {
     Ok(members(group)?.iter().map(|process| proportional(process).unwrap_or(0)).sum())
 }
 
-fn proportional(process: &PathBuf) -> Option<u64> {
+fn proportional(process: &Path) -> Option<u64> {
     let rollup = fs::read_to_string(process.join("smaps_rollup"));
     let (text, name) = match rollup {
         Ok(text) => (text, "Pss:"),
