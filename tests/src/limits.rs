@@ -3,6 +3,7 @@
 use std::env;
 use std::process::{Command, Stdio};
 
+use io_uring::IoUring;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const CHILD: &str = "POLLYWOG_LIMITS_CHILD";
@@ -42,6 +43,16 @@ pub fn has(test: &str, tool: &str) -> bool {
         skip(test, &format!("it needs {tool}"));
     }
     found
+}
+
+/// Whether this kernel has io_uring, and lets us use it. A test that gets `false` returns, under CI too: no package
+/// brings it.
+pub fn has_io_uring(test: &str) -> bool {
+    let ring = IoUring::new(1);
+    if let Err(error) = &ring {
+        eprintln!("{test} is skipped: this kernel has no io_uring, or forbids it: {error}");
+    }
+    ring.is_ok()
 }
 
 /// Says why a test is skipped. Under CI none may be.

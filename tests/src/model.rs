@@ -1,9 +1,9 @@
 //! The server models of the book, as programs, and clients for them.
 
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -12,11 +12,11 @@ use std::time::Instant;
 use pollywog_examples::models::{MODELS, Model, Program as Made};
 use socket2::{Domain, Socket, Type};
 
-use crate::limits::skip;
+use crate::limits::{has, has_io_uring, skip};
 use crate::program::{LIMIT, Program, bounded, path};
 
 /// The Python that finds the packages of the system.
-const PYTHON: &str = "/usr/bin/python3";
+pub const PYTHON: &str = "/usr/bin/python3";
 
 /// Runs `check` with each of the models that are `wanted`, each started for it, and says which one it is.
 pub fn each(test: &str, wanted: impl Fn(&Model) -> bool, check: impl Fn(&Model, Program)) {
@@ -44,6 +44,9 @@ pub fn start_with_descriptors(test: &str, model: &Model, count: usize) -> Option
 }
 
 fn command(test: &str, model: &Model) -> Option<Command> {
+    if model.name == "io_uring" && !has_io_uring(test) {
+        return None;
+    }
     let mut command = match model.program {
         Made::Example(arguments) => {
             let mut command = Command::new(path(model.name));
@@ -58,13 +61,19 @@ fn command(test: &str, model: &Model) -> Option<Command> {
                 skip(test, &format!("{} needs {PYTHON} with the module {module}", model.name));
                 return None;
             }
-            let mut command = Command::new(PYTHON);
-            command.arg(format!("{}/../examples/python/{file}", env!("CARGO_MANIFEST_DIR")));
-            command
+            python(file)
         }
     };
     command.args(["--addr", "127.0.0.1:0"]);
     Some(command)
+}
+
+/// A program of `examples/python`.
+pub fn python(file: &str) -> Command {
+    let mut command = Command::new(PYTHON);
+    // It writes no compiled files beside the sources.
+    command.arg("-B").arg(format!("{}/../examples/python/{file}", env!("CARGO_MANIFEST_DIR")));
+    command
 }
 
 /// The answer to a word on this connection.
@@ -190,4 +199,23 @@ pub fn sleeps(program: &Program) {
         assert!(start.elapsed() < LIMIT, "it never sleeps: {stat}");
         thread::yield_now();
     }
+}
+
+/// strace on the first thread of a program that runs, with these options; `None`, with a line that says so, where it may
+/// not. It ends with the program.
+pub fn attach(test: &str, program: &Program, options: &[&str]) -> Option<Child> {
+    if !has(test, "strace") {
+        return None;
+    }
+    let mut strace = Command::new("strace");
+    strace.args(options).args(["-p", &program.id().to_string()]);
+    let mut strace = strace.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(strace.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    if !line.contains("attached") {
+        strace.wait().unwrap();
+        skip(test, &format!("strace may not look at another process: {line}"));
+        return None;
+    }
+    Some(strace)
 }

@@ -1,16 +1,16 @@
 //! Every server model of the book: what each of them owes its clients, whatever it is made of.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::{Shutdown, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pollywog_examples::models::{MODELS, Model};
-use pollywog_tests::limits::{has, in_child, may_have_descriptors, skip};
+use pollywog_tests::limits::{has, in_child, may_have_descriptors};
 use pollywog_tests::model::{
-    Deaf, answer, ask, byte, each, is_sent_away, is_silent, rest, sleeps, start, start_with_descriptors,
+    Deaf, answer, ask, attach, byte, each, is_sent_away, is_silent, rest, sleeps, start, start_with_descriptors,
     with_small_buffers,
 };
 use pollywog_tests::program::{LIMIT, Program, Signal, path, run};
@@ -241,32 +241,17 @@ fn a_client_without_a_process_or_a_thread_is_sent_away() {
         let Some(program) = by_name(NAME, name) else { return };
         let mut before = program.connect();
         ask(&mut before, b"before");
-        let Some(mut strace) = attach(NAME, &program, "inject=clone,clone3:error=EAGAIN:when=1") else { return };
+        let Some(mut strace) =
+            attach(NAME, &program, &["-o", "/dev/null", "-e", "inject=clone,clone3:error=EAGAIN:when=1"])
+        else {
+            return;
+        };
         assert!(is_sent_away(&mut program.connect()), "{name}");
         ask(&mut before, b"still here");
         ask(&mut program.connect(), b"the next one");
         drop(program);
         strace.wait().unwrap();
     }
-}
-
-/// strace on the first thread of a program that runs, with `rule`; `None`, with a line that says so, where it may not.
-/// It ends with the program.
-fn attach(test: &str, program: &Program, rule: &str) -> Option<Child> {
-    if !has(test, "strace") {
-        return None;
-    }
-    let mut strace = Command::new("strace");
-    strace.args(["-o", "/dev/null", "-e", rule, "-p", &program.id().to_string()]);
-    let mut strace = strace.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(strace.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    if !line.contains("attached") {
-        strace.wait().unwrap();
-        skip(test, &format!("strace may not look at another process: {line}"));
-        return None;
-    }
-    Some(strace)
 }
 
 #[test]
