@@ -1,9 +1,9 @@
 //! What a test does as a client. A minute without a byte is a failure.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pollywog_bench::requests::ANSWER;
 
@@ -42,4 +42,24 @@ pub(crate) fn answers(stream: &mut TcpStream, count: usize) {
     let mut came = vec![0; count * ANSWER.len()];
     stream.read_exact(&mut came).unwrap();
     assert!(came == ANSWER.repeat(count), "not {count} answers: {}", String::from_utf8_lossy(&came));
+}
+
+/// Sends `bytes` over and over without reading what comes back, until the server takes no more. Returns how many it took.
+pub(crate) fn stuff(stream: &mut TcpStream, bytes: &[u8]) -> usize {
+    let mut sent = 0;
+    let mut moved = Instant::now();
+    stream.set_nonblocking(true).unwrap();
+    while moved.elapsed() < Duration::from_millis(200) {
+        match stream.write(&bytes[sent % bytes.len()..]) {
+            Ok(count) => {
+                sent += count;
+                moved = Instant::now();
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(1)),
+            Err(error) => panic!("{error}"),
+        }
+        assert!(sent < 64 << 20, "the server goes on reading though nobody reads its answers");
+    }
+    stream.set_nonblocking(false).unwrap();
+    sent
 }

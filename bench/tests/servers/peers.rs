@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsFd;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
@@ -78,7 +77,7 @@ pub(crate) struct Server {
     command: &'static [PathBuf],
     process: Child,
     /// Where it listens.
-    pub addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     _output: BufReader<ChildStdout>,
 }
 
@@ -122,20 +121,6 @@ impl Server {
         while self.sockets() > fresh {
             assert!(start.elapsed() < Duration::from_secs(60), "{} sockets are open, not {fresh}", self.sockets());
             thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    /// Waits until the server has stopped reading since it cannot write: nothing moves on the connection any more.
-    pub(crate) fn until_it_waits_for_the_client(&self, stream: &TcpStream) {
-        let waiting = || rustix::io::ioctl_fionread(stream.as_fd()).unwrap();
-        let start = Instant::now();
-        let mut before = (waiting(), Instant::now());
-        while before.0 == 0 || before.1.elapsed() < Duration::from_millis(100) {
-            assert!(start.elapsed() < Duration::from_secs(60), "the server does not stop");
-            thread::sleep(Duration::from_millis(1));
-            if waiting() != before.0 {
-                before = (waiting(), Instant::now());
-            }
         }
     }
 }
