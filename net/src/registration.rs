@@ -23,7 +23,7 @@ use pollywog_executor::spawn;
 use crate::context;
 use crate::interest::Ready;
 use crate::reactor::Shared;
-use crate::sources::{Direction, POLL, Sources};
+use crate::sources::{Direction, Sources};
 use crate::waiter::Waiter;
 
 /// The key of each direction.
@@ -89,13 +89,7 @@ impl Registration {
             DRAINED => Prospect::Register,
             key => context::with(|reactor| match (reactor, Key::from_u64(key)) {
                 (Some(reactor), Some(key)) if reactor.id == key.executor() => {
-                    let mut sources = reactor.sources.borrow_mut();
-                    if !(sources.ready(key, direction) & Ready::of_operation(direction)).is_empty() {
-                        return Prospect::Try;
-                    }
-                    let Some(task) = TaskId::of(waker) else { return Prospect::Wait };
-                    let place = waiter.map_or(POLL, |waiter| waiter.park(key, &mut sources));
-                    Prospect::Waits { displaced: sources.wait(key, direction, place, &mut Some(task.waker())) }
+                    reactor.sources.borrow_mut().try_or_wait(key, direction, waiter, TaskId::of(waker))
                 }
                 _ => Prospect::Try,
             }),
@@ -107,8 +101,7 @@ impl Registration {
         let key = self.key(direction)?;
         context::with(|reactor| {
             let reactor = reactor.filter(|reactor| reactor.id == key.executor())?;
-            let sources = reactor.sources.borrow();
-            sources.contains(key).then(|| sources.ready(key, direction))
+            reactor.sources.borrow().ready(key, direction)
         })
     }
 

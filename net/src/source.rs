@@ -263,7 +263,7 @@ impl<S: Io> Source<S> {
         let mut waker = Some(cx.waker().clone());
         let mut old = None;
         self.registration.note(direction, |sources, key, direction| {
-            let place = waiter.map_or(POLL, |waiter| waiter.park(key, sources));
+            let place = waiter.map_or(POLL, |waiter| waiter.park(key, || sources.next_place()));
             old = sources.wait(key, direction, place, &mut waker);
         });
         drop(old);

@@ -5,9 +5,11 @@ use std::mem;
 use std::task::Waker;
 
 use mio::event::Event;
-use pollywog_executor::driver::{ExecutorId, Key, Sequence, Slots};
+use pollywog_executor::driver::{ExecutorId, Key, Sequence, Slots, TaskId};
 
 use crate::interest::Ready;
+use crate::registration::Prospect;
+use crate::waiter::Waiter;
 
 /// One of the two directions of a source.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -108,10 +110,44 @@ impl Sources {
         self.slots.get(key).is_some()
     }
 
-    /// What is known of a direction. Nobody knows anything of a stale key, so everything may be: the operation tells.
+    /// What is known of a direction: of a stale key nothing.
     #[inline]
-    pub(crate) fn ready(&self, key: Key, direction: Direction) -> Ready {
-        self.slots.get(key).map_or(Ready::ALL, |entry| entry.sides[direction as usize].ready)
+    pub(crate) fn ready(&self, key: Key, direction: Direction) -> Option<Ready> {
+        self.slots.get(key).map(|entry| entry.sides[direction as usize].ready)
+    }
+
+    /// Whether an operation of `direction` is worth a try; otherwise `task` is noted, as [`wait`](Self::wait) does.
+    #[inline]
+    pub(crate) fn try_or_wait(
+        &mut self,
+        key: Key,
+        direction: Direction,
+        waiter: Option<&Waiter>,
+        task: Option<TaskId>,
+    ) -> Prospect {
+        // Nobody knows anything of a stale key: the operation tells.
+        let Some(entry) = self.slots.get_mut(key) else { return Prospect::Try };
+        let side = &mut entry.sides[direction as usize];
+        if !(side.ready & Ready::of_operation(direction)).is_empty() {
+            // What made it ready has taken out whoever waited.
+            if let Some(waiter) = waiter {
+                waiter.taken_out(key);
+            }
+            return Prospect::Try;
+        }
+        let Some(task) = task else { return Prospect::Wait };
+        let place = match waiter {
+            None => POLL,
+            Some(waiter) => waiter.park(key, || {
+                self.places += 1;
+                self.places
+            }),
+        };
+        if side.is_crowded || (side.waker.is_some() && side.place != place) {
+            return Prospect::Waits { displaced: self.wait(key, direction, place, &mut Some(task.waker())) };
+        }
+        side.place = place;
+        Prospect::Waits { displaced: side.waker.replace(task.waker()) }
     }
 
     /// How many events a direction has had.

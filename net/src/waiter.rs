@@ -6,7 +6,7 @@ use pollywog_executor::driver::{self, Key};
 
 use crate::context;
 use crate::registration::NONE;
-use crate::sources::{Direction, POLL, Place, Sources};
+use crate::sources::{Direction, POLL, Place};
 
 /// Where a future that waits stands in the list of its direction, and what takes it out when the future is dropped. A
 /// `poll_*` call has none: those of a direction share one place.
@@ -25,12 +25,20 @@ impl Waiter {
     }
 
     /// Its place under `key`: a number that does not come again, so that a late message takes out nobody else.
-    pub(crate) fn park(&self, key: Key, sources: &mut Sources) -> Place {
+    pub(crate) fn park(&self, key: Key, next_place: impl FnOnce() -> Place) -> Place {
         if self.parked_at() != Some(key) {
             self.parked_at.store(key.get(), Ordering::Relaxed);
-            self.place.store(sources.next_place(), Ordering::Relaxed);
+            self.place.store(next_place(), Ordering::Relaxed);
         }
         self.place.load(Ordering::Relaxed)
+    }
+
+    /// The table has taken it out, if it stood there under `key`.
+    #[inline]
+    pub(crate) fn taken_out(&self, key: Key) {
+        if self.parked_at() == Some(key) {
+            self.parked_at.store(NONE, Ordering::Relaxed);
+        }
     }
 
     fn parked_at(&self) -> Option<Key> {
@@ -44,8 +52,17 @@ impl Waiter {
 }
 
 impl Drop for Waiter {
+    #[inline]
     fn drop(&mut self) {
-        let Some(key) = self.parked_at() else { return };
+        if let Some(key) = self.parked_at() {
+            self.leave(key);
+        }
+    }
+}
+
+impl Waiter {
+    #[inline(never)]
+    fn leave(&self, key: Key) {
         let (direction, place) = (self.direction, self.place.load(Ordering::Relaxed));
         let leave = move || {
             if let Some(reactor) = context::owner_of(key) {
