@@ -26,7 +26,7 @@ def processor(results):
         f"Shorter is better. Below {1.03:.2f} and above {0.97:.2f} it is a tie with {reference}.",
         LABELS + width * len(found) + 16,
     )
-    picture.text(16, 50, f"shorter is better; the dashed line is {reference}, and less than 3 % beside it is a tie", "soft small")
+    picture.text(16, 50, f"shorter is better; the dashed line is {reference}, and less than 3 % beside it is a tie; bars end at {CUT}", "soft small")
     bottom = top + ROW * len(names)
     for column, (title, one) in enumerate(found.items()):
         left = LABELS + column * width
@@ -113,11 +113,15 @@ def curves(title, description, unit, across, series):
         picture.line(x(count), bottom, x(count), bottom + 5)
         picture.text(x(count), bottom + 20, f"{count:,}", "soft small", "middle")
     ends = apart([y(points[-1][1]) for points in series.values()], 17)
-    for index, ((name, points), end) in enumerate(zip(series.items(), ends)):
-        colour = f"var(--s{index % SERIES})"
+    # Ours has the same colour everywhere.
+    others = [name for name in series if kind(name) != "ours"]
+    colours = {name: (index if index < 1 else index + 1) % SERIES for index, name in enumerate(others)}
+    colours |= {name: 1 for name in series if kind(name) == "ours"}
+    for (name, points), end in zip(series.items(), ends):
+        colour = f"var(--s{colours[name]})"
         path = " ".join(f"{x(count):.1f},{y(value):.1f}" for count, value in points)
         thick = 3 if kind(name) == "ours" else 1.8
-        more = {"stroke_dasharray": "5 4"} if index >= SERIES else {}
+        more = {"stroke_dasharray": "5 4"} if list(series).index(name) >= SERIES else {}
         picture.add("polyline", points=path, fill="none", stroke=colour, stroke_width=thick, **more)
         last = x(points[-1][0])
         for count, value in points:

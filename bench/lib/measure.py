@@ -13,7 +13,6 @@ from . import servers
 TICK = os.sysconf("SC_CLK_TCK")
 # How long a program may take to say what is waited for; no run takes a tenth of it unless the machine is crowded.
 PATIENCE = 30
-CLIENT = servers.RELEASE / "examples" / "client"
 WRK = Path(__file__).with_name("wrk.lua")
 
 
@@ -149,7 +148,8 @@ def cell(requests, seconds, before, after, server, latencies):
 
 def ask_client(workload, server, address, seconds):
     """The client of the examples: it says when it is connected, and is told when to begin."""
-    command = [*pinned(cores()[1]), CLIENT, "--addr", address, "--json", "--wait", *workload.arguments.split()]
+    client = servers.release() / "examples" / "client"
+    command = [*pinned(cores()[1]), client, "--addr", address, "--json", "--wait", *workload.arguments.split()]
     with Process([*command, "--seconds", seconds], stdin=subprocess.PIPE) as client:
         connections = int(client.expect(r"connected: (\d+)\n", "stderr")[1])
         if "--reconnect" not in command:

@@ -118,7 +118,7 @@ class Run:
 
 def tasks(quick):
     """What tasks and timers cost: the program pins and repeats by itself."""
-    command = [servers.RELEASE / "tasks", "--json", *(["--quick"] if quick else [])]
+    command = [servers.release() / "tasks", "--json", *(["--quick"] if quick else [])]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=900)
     if done.returncode != 0:
         raise Failed(f"{command[0].name} ended with {done.returncode}")

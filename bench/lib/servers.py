@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-RELEASE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "release"
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 PEERS = ROOT / "bench" / "peers"
+SOURCES = ROOT / "bench" / "src" / "bin"
 
 # The first of a group is what the others are compared with, and the second is the first under another name: what it
 # differs by is noise.
@@ -62,9 +63,14 @@ def references(group):
     return next(iter(GROUPS[group]))
 
 
+def release():
+    """Where the programs are."""
+    return TARGET / "release"
+
+
 def command(group, server, mode):
     """What starts a server on a port that the system picks."""
-    words = [word.format(release=RELEASE, peers=PEERS) for word in GROUPS[group][server].split()]
+    words = [word.format(release=release(), peers=PEERS) for word in GROUPS[group][server].split()]
     return [*words, "--port", "0", "--mode", mode] if group == "peers" else words
 
 
@@ -72,7 +78,24 @@ def build():
     """Everything, as far as it can be."""
     for what in [["-p", "pollywog-bench", "--bins"], ["-p", "pollywog-examples", "--example", "client", "--example", "kv"]]:
         subprocess.run(["cargo", "build", "--release", *what], cwd=ROOT, check=True)
-    subprocess.run([PEERS / "build", RELEASE], cwd=ROOT, check=True)
+    subprocess.run([PEERS / "build", release()], cwd=ROOT, check=True)
+
+
+def build_quickly():
+    """What a smoke test needs, optimised but not across crates, which is most of the time; in a place of its own."""
+    global TARGET
+    TARGET = TARGET / "smoke"
+    environment = os.environ | {
+        "CARGO_TARGET_DIR": str(TARGET),
+        "CARGO_PROFILE_RELEASE_LTO": "off",
+        "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
+        "CARGO_PROFILE_RELEASE_DEBUG": "0",
+    }
+    programs = {Path(words.split()[0]).name for words in GROUPS["peers"].values() if words.startswith("{release}")}
+    bins = [word for name in sorted(programs) if (SOURCES / f"{name}.rs").exists() for word in ("--bin", name)]
+    what = ["-p", "pollywog-bench", *bins, "-p", "pollywog-examples", "--example", "client"]
+    subprocess.run(["cargo", "build", "--release", *what], cwd=ROOT, check=True, env=environment)
+    subprocess.run([PEERS / "build", release()], cwd=ROOT, check=True)
 
 
 def missing():
