@@ -149,7 +149,7 @@ def count_all(workloads, known, done):
         core = free.pop()
         try:
             return count(*job, core)
-        except Failed as error:
+        except (Failed, OSError, IndexError) as error:
             return error
         finally:
             free.append(core)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import select
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -37,7 +38,12 @@ class Process:
         self.command = command
         try:
             self.process = subprocess.Popen(
-                [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, **more
+                [str(word) for word in command],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+                **more,
             )
         except OSError as error:
             raise Failed(f"{command[0]}: {error.strerror}") from None
@@ -48,7 +54,11 @@ class Process:
         return self
 
     def __exit__(self, *_):
-        self.process.kill()
+        # The group is its own: what a watcher has started ends with it.
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
         self.process.wait()
         for stream in (self.process.stdin, *self.seen):
             if stream:

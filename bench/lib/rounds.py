@@ -88,7 +88,7 @@ class Run:
                 continue
             try:
                 one[server] = measure(workload, server, self.seconds)
-            except Failed as error:
+            except (Failed, OSError, ValueError) as error:
                 found["failed"][server] = str(error)
         found["rounds"].append(one)
 
@@ -101,7 +101,7 @@ class Run:
             what, workload, server = job
             progress.step(f"{what}, {workload.key}, {server}")
             found = self.results[workload.key]
-            if isinstance(figure, Failed):
+            if isinstance(figure, Exception):
                 found["failed"][f"{server}: {what}"] = str(figure)
             else:
                 found.setdefault(what, {})[server] = figure
@@ -122,4 +122,7 @@ def tasks(quick):
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=900)
     if done.returncode != 0:
         raise Failed(f"{command[0].name} ended with {done.returncode}")
-    return json.loads(done.stdout)
+    try:
+        return json.loads(done.stdout)
+    except ValueError:
+        raise Failed(f"{command[0].name} says no JSON: {done.stdout[:80]!r}") from None
