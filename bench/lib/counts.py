@@ -2,7 +2,7 @@
 
 The load is in lockstep: every connection sends a request, then every connection receives its answer. A figure is the
 difference of two runs of different length, so that what start, connects and end cost cancels out. So the same program
-gives the same figures on a busy machine too.
+gives nearly the same figures on a busy machine too.
 """
 
 import os
@@ -23,6 +23,10 @@ WATCHERS = {
     "calls": ["strace", "-f", "-c", "-o"],
     "instructions": ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"],
 }
+
+
+# Server and load share a core, and the server does not preempt the load: it finds all that a round has sent.
+BATCH = ["chrt", "--batch", "0"]
 
 
 def receive(one, size):
@@ -78,7 +82,8 @@ def run(what, workload, server, rounds, core):
     """What one run cost altogether."""
     with tempfile.NamedTemporaryFile(mode="r") as report:
         watcher = [*WATCHERS[what], report.name] if what == "calls" else WATCHERS[what]
-        process, address = start_server(servers.command(workload.group, server, workload.mode), watcher, core)
+        command = servers.command(workload.group, server, workload.mode)
+        process, address = start_server(command, [*BATCH, *watcher], core)
         with process:
             try:
                 sockets = drive(address, workload.mode, **workload.counted, rounds=rounds)
@@ -147,6 +152,7 @@ def count_all(workloads, known, done):
 
     def one(job):
         core = free.pop()
+        os.sched_setaffinity(0, {core})
         try:
             return count(*job, core)
         except (Failed, OSError, IndexError) as error:
