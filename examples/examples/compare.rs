@@ -24,10 +24,9 @@ use std::time::Duration;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use pollywog_examples::compare::{
-    Cores, Plan, Problem, Results, become_server, charts, contenders, end_servers_at_a_signal, markdown, models,
-    terminal,
+    Cores, Plan, Problem, Results, become_server, charts, contenders, end_servers_at_a_signal, markdown, terminal,
 };
-use pollywog_examples::models::{Model, Program};
+use pollywog_examples::models::{MODELS, Model, Program};
 use pollywog_examples::{blocking_main, explain, need_descriptors, say, warn};
 
 /// Where the book has its results.
@@ -58,11 +57,11 @@ fn run(options: Options) -> io::Result<()> {
 
 /// The models that were asked for, in the order of the book.
 fn chosen(only: &[String]) -> io::Result<Vec<Model>> {
-    let all = models();
-    if let Some(unknown) = only.iter().find(|name| !all.iter().any(|model| model.name == **name)) {
+    if let Some(unknown) = only.iter().find(|name| !MODELS.iter().any(|model| model.name == **name)) {
         return Err(io::Error::other(format!("there is no model `{unknown}` (--list names all)")));
     }
-    Ok(all.into_iter().filter(|model| only.is_empty() || only.iter().any(|name| name == model.name)).collect())
+    let is_meant = |model: &&Model| only.is_empty() || only.iter().any(|name| name == model.name);
+    Ok(MODELS.iter().filter(is_meant).copied().collect())
 }
 
 fn list(model: &Model) {
@@ -71,7 +70,7 @@ fn list(model: &Model) {
         Program::Python(file, None) => format!("examples/python/{file}"),
         Program::Python(file, Some(module)) => format!("examples/python/{file}, with {module}"),
     };
-    say(format_args!("{:16} {program}", model.name));
+    say(format_args!("{:18} {program}", model.name));
 }
 
 fn measure(options: &Options, models: &[Model]) -> io::Result<Results> {

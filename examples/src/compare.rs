@@ -36,7 +36,7 @@ mod words;
 
 pub use self::charts::charts;
 pub use self::child::become_server;
-pub use self::contenders::{Contender, Language, contenders, models};
+pub use self::contenders::{Contender, Language, contenders};
 pub use self::machine::{Cores, Machine};
 pub use self::report::{markdown, terminal};
 pub use self::results::{Calls, Entry, Latency, Medians, Neighbour, Problem, Results, Round, Settings, Throughput};

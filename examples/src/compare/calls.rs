@@ -8,8 +8,9 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -21,6 +22,8 @@ use super::server::Server;
 
 /// How often is asked, in all, in the shorter and in the longer run.
 const REQUESTS: [u64; 2] = [100, 1_100];
+/// How long they may take: strace stops a server twice in each call.
+const LIMIT: Duration = Duration::from_secs(60);
 /// Fewer calls than this for each request are none of the request's.
 const FEW: f64 = 0.005;
 
@@ -63,7 +66,7 @@ fn trace(words: &[OsString], core: usize, file: &Path, connections: usize, reque
     let asked = pollywog_net::run(async {
         let mut clients = Vec::new();
         load::connect(server.addr(), &mut clients, connections).await?;
-        load::ask_times(&mut clients, requests / connections as u64).await
+        load::ask_times(&mut clients, requests / connections as u64, LIMIT).await
     });
     asked.and_then(|asked| asked).map_err(|error| server.explain(error))?;
     end_all_but(server.group())?;
@@ -73,7 +76,7 @@ fn trace(words: &[OsString], core: usize, file: &Path, connections: usize, reque
 /// Ends what strace looks at, so that strace says what it has seen and ends too.
 fn end_all_but(strace: Pid) -> io::Result<()> {
     while let Ok(members) = members(strace) {
-        let number = |process: &std::path::PathBuf| process.file_name()?.to_str()?.parse().ok().and_then(Pid::from_raw);
+        let number = |process: &PathBuf| process.file_name()?.to_str()?.parse().ok().and_then(Pid::from_raw);
         let traced: Vec<_> = members.iter().filter_map(number).filter(|process| *process != strace).collect();
         if traced.is_empty() {
             break;

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::models::{ANY, MODELS, Model, Program};
+use crate::models::{ANY, Model, Program};
 use crate::program::explain;
 
 /// The Python that finds the packages of the system.
@@ -41,17 +41,6 @@ pub struct Contender {
     pub clients: usize,
     /// The command that starts it, or why it cannot be run here.
     pub command: Result<Vec<OsString>, String>,
-}
-
-/// All models, ours last of those in Rust.
-pub fn models() -> Vec<Model> {
-    let mut models = MODELS.to_vec();
-    if !models.iter().any(|model| model.name == "echo") {
-        let is_python = |model: &Model| matches!(model.program, Program::Python(..));
-        let place = models.iter().position(is_python).unwrap_or(models.len());
-        models.insert(place, Model { name: "echo", program: Program::Example(&[]), clients: ANY });
-    }
-    models
 }
 
 /// `models`, ready to be started, and the servers of `others` behind them: a name and a command each.

@@ -56,11 +56,11 @@ fn plainly(error: io::Error) -> io::Error {
 ///
 /// # Errors
 ///
-/// When one cannot connect, or is not answered in time.
+/// When one cannot connect, or all of that takes longer than [`PATIENCE`].
 pub(super) async fn connect(addr: SocketAddr, clients: &mut Vec<Client>, count: usize) -> io::Result<()> {
     let numbers = clients.len()..clients.len() + count;
     let connecting = stream::iter(numbers).map(|number| Client::connect(addr, number)).buffer_unordered(BATCH);
-    let connected: Vec<_> = within(Duration::ZERO, connecting.try_collect()).await?;
+    let connected: Vec<_> = within(PATIENCE, connecting.try_collect()).await?;
     clients.extend(connected);
     Ok(())
 }
@@ -80,7 +80,7 @@ pub(super) async fn ask(clients: &mut [Client], duration: Duration) -> io::Resul
         }
         Ok(())
     });
-    within(duration, all(asking)).await?;
+    within(duration + PATIENCE, all(asking)).await?;
     Ok((answered.get(), start.elapsed()))
 }
 
@@ -88,24 +88,24 @@ pub(super) async fn ask(clients: &mut [Client], duration: Duration) -> io::Resul
 ///
 /// # Errors
 ///
-/// When one of them is answered wrongly, or not in time.
-pub(super) async fn ask_times(clients: &mut [Client], count: u64) -> io::Result<()> {
+/// When one of them is answered wrongly, or all of that takes longer than `limit`.
+pub(super) async fn ask_times(clients: &mut [Client], count: u64, limit: Duration) -> io::Result<()> {
     let asking = clients.iter_mut().map(|client| async move {
         for _ in 0..count {
             client.ask().await?;
         }
         Ok(())
     });
-    within(Duration::ZERO, all(asking)).await
+    within(limit, all(asking)).await
 }
 
 async fn all(asking: impl Iterator<Item = impl Future<Output = io::Result<()>>>) -> io::Result<()> {
     future::try_join_all(asking).await.map(drop)
 }
 
-async fn within<T>(duration: Duration, asking: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    match time::timeout(duration + PATIENCE, asking).await {
+async fn within<T>(limit: Duration, asking: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    match time::timeout(limit, asking).await {
         Ok(result) => result,
-        Err(_) => Err(io::Error::other(format!("a client was not answered within {PATIENCE:?}"))),
+        Err(_) => Err(io::Error::other(format!("not all clients were answered within {} s", limit.as_secs()))),
     }
 }
