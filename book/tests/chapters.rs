@@ -171,7 +171,7 @@ fn a_console_tells_what_is_typed() {
     let (text, faults) = expand("A.\n\n```console one\n$ cat\n< a & b\na & b\n^D\n```\n\nB.\n");
     assert_eq!(faults, Vec::<String>::new());
     let html = "<p class=\"listing\">terminal <b>one</b></p>\n\n<pre class=\"terminal\"><code \
-                class=\"language-console nohighlight\"><span class=\"prompt\">$ </span><span \
+                class=\"nohighlight\"><span class=\"prompt\">$ </span><span \
                 class=\"typed\">cat</span>\n<span class=\"typed\">a &amp; b</span>\na &amp; b\n<span \
                 class=\"key\">Ctrl-D</span>\n</code></pre>";
     assert_eq!(text, format!("A.\n\n{html}\n\nB.\n"));

@@ -72,7 +72,7 @@ fn terminals_go_on_where_they_stood() {
                 ```console one\n< again\nagain\n(waits)\n^D\n```\n";
     is_well(page);
     let fault = only_fault(&page.replace("again\nagain", "again\nother"));
-    assert_eq!(fault, "book/src/page.md:13: expected 'other', got 'again'");
+    assert_eq!(fault, "book/src/page.md:14: expected 'other', got 'again'");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! to another host.
 
 mod chromium;
+mod phone;
 mod proxy;
 
 use std::fs;
@@ -18,7 +19,7 @@ use self::proxy::Proxy;
 /// How the pages are looked at.
 #[derive(Debug, Clone, Default)]
 pub struct BrowserOptions {
-    /// Where to leave a picture of every page, light and dark.
+    /// Where to leave pictures of every page: light, dark, and as wide as a phone.
     pub screenshots: Option<PathBuf>,
 }
 
@@ -52,6 +53,7 @@ pub fn check_in_browser(workspace: &Workspace, options: &BrowserOptions) -> io::
             picture(&chromium, &page, directory)?;
         }
     }
+    faults.extend(phone::check(&chromium, &workspace.out(), &pages)?);
     println!("{} pages opened in {}", pages.len(), chromium.name());
     Ok(faults)
 }
@@ -111,8 +113,10 @@ fn picture(chromium: &Chromium, page: &Path, directory: &Path) -> io::Result<()>
     fs::create_dir_all(directory)?;
     let directory = directory.canonicalize()?;
     let stem = page.file_stem().unwrap_or_default().to_string_lossy();
-    for (scheme, suffix) in [(Scheme::Light, "light"), (Scheme::Dark, "dark")] {
-        chromium.picture(page, scheme, &directory.join(format!("{stem}-{suffix}.png")))?;
+    for (scheme, width, suffix) in
+        [(Scheme::Light, 1200, "light"), (Scheme::Dark, 1200, "dark"), (Scheme::Light, 390, "phone")]
+    {
+        chromium.picture(page, scheme, width, &directory.join(format!("{stem}-{suffix}.png")))?;
     }
     Ok(())
 }

@@ -61,7 +61,7 @@ pub(crate) fn render(console: &Console, body: &str) -> String {
     if !console.terminal.is_empty() {
         html.push_str(&format!("<p class=\"listing\">terminal <b>{}</b></p>\n\n", escape(&console.terminal)));
     }
-    html.push_str("<pre class=\"terminal\"><code class=\"language-console nohighlight\">");
+    html.push_str("<pre class=\"terminal\"><code class=\"nohighlight\">");
     for (_, line) in lines(body) {
         let html_line = match line {
             Line::Command(command) => {

@@ -31,7 +31,7 @@ enum Command {
         /// Opens every page in headless Chromium too. Skipped where there is none, unless CI=true.
         #[arg(long)]
         browser: bool,
-        /// Leaves pictures of every page in this directory, light and dark.
+        /// Leaves pictures of every page in this directory, light and dark, and as wide as a phone.
         #[arg(long, value_name = "DIR", requires = "browser")]
         screenshots: Option<PathBuf>,
     },

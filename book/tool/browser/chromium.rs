@@ -68,14 +68,21 @@ impl Chromium {
         Ok(Seen { html, console })
     }
 
-    /// Takes a picture of the upper part of a page.
-    pub(super) fn picture(&self, page: &Path, scheme: Scheme, file: &Path) -> io::Result<()> {
+    /// Loads a page that looks into others, and lets its scripts run to their end.
+    pub(super) fn measure(&self, page: &Path) -> io::Result<String> {
+        self.run(page, &["--allow-file-access-from-files", "--virtual-time-budget=60000", "--dump-dom"])?;
+        fs::read_to_string(self.scratch.path().join("stdout"))
+    }
+
+    /// Takes a picture of the upper part of a page, so wide.
+    pub(super) fn picture(&self, page: &Path, scheme: Scheme, width: u32, file: &Path) -> io::Result<()> {
         let scheme = match scheme {
             Scheme::Dark => "--blink-settings=preferredColorScheme=0",
             Scheme::Light => "--blink-settings=preferredColorScheme=1",
         };
         let screenshot = format!("--screenshot={}", file.display());
-        self.run(page, &[scheme, "--hide-scrollbars", "--window-size=1200,2400", &screenshot])
+        let size = format!("--window-size={width},2400");
+        self.run(page, &[scheme, "--hide-scrollbars", &size, &screenshot])
     }
 
     fn run(&self, page: &Path, arguments: &[&str]) -> io::Result<()> {

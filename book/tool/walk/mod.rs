@@ -7,9 +7,9 @@ mod checkout;
 mod page;
 mod terminal;
 
-use std::env;
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -27,9 +27,13 @@ pub use self::page::{Walked, walk_page};
 pub fn walk(workspace: &Workspace, pages: &[String]) -> io::Result<Vec<Fault>> {
     let mut faults = Vec::new();
     let mut unwalked = Vec::new();
+    // A copy of this program: a command may build it again, which takes it from its place.
+    let folder = tempfile::tempdir()?;
+    let program = folder.path().join("walk");
+    fs::copy("/proc/self/exe", &program)?;
     for page in if pages.is_empty() { pages_of(workspace)? } else { pages.to_vec() } {
         let started = Instant::now();
-        let walked = in_a_checkout(workspace, &page)?;
+        let walked = in_a_checkout(workspace, &page, &program)?;
         if walked.commands > 0 {
             println!("walked {page}: {} commands in {:.1} s", walked.commands, started.elapsed().as_secs_f64());
         }
@@ -49,7 +53,7 @@ fn pages_of(workspace: &Workspace) -> io::Result<Vec<String>> {
     Ok(pages.filter(|page| !page.is_empty()).collect())
 }
 
-fn in_a_checkout(workspace: &Workspace, page: &str) -> io::Result<Walked> {
+fn in_a_checkout(workspace: &Workspace, page: &str, program: &Path) -> io::Result<Walked> {
     // Most pages that only tell need none.
     let text = fs::read_to_string(workspace.text().join(page))?;
     if !text.contains("```console") {
@@ -57,7 +61,7 @@ fn in_a_checkout(workspace: &Workspace, page: &str) -> io::Result<Walked> {
     }
     let fresh = tempfile::tempdir()?;
     checkout::copy(workspace.root(), fresh.path())?;
-    let overlaid = sandbox::overlaid(fresh.path(), workspace.root(), &env::current_exe()?);
+    let overlaid = sandbox::overlaid(fresh.path(), workspace.root(), program);
     let Some(mut command) = overlaid else {
         return walk_page(&Workspace::at(fresh.path()), page);
     };

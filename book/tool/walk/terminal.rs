@@ -1,6 +1,5 @@
 //! One terminal: commands one after the other, what is typed into them, and the lines that they print.
 
-use std::collections::VecDeque;
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -48,8 +47,6 @@ struct Running {
     group: Group,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
-    /// Lines that were read before they were asked for.
-    early: VecDeque<String>,
     limit: Duration,
 }
 
@@ -89,7 +86,7 @@ impl Terminal {
             }
         });
         let limit = if command.contains("cargo") { BUILD_LIMIT } else { LIMIT };
-        self.running = Some(Running { stdin: group.0.stdin.take(), group, lines, early: VecDeque::new(), limit });
+        self.running = Some(Running { stdin: group.0.stdin.take(), group, lines, limit });
         Ok(())
     }
 
@@ -127,11 +124,7 @@ impl Terminal {
         let Some(running) = &mut self.running else { return Ok(Err(Next::End)) };
         Ok(match running.next(WATCHED)? {
             Next::Nothing(_) => Ok(()),
-            Next::Line(line) => {
-                running.early.push_front(line.clone());
-                Err(Next::Line(line))
-            }
-            Next::End => Err(Next::End),
+            came => Err(came),
         })
     }
 
@@ -146,15 +139,12 @@ impl Terminal {
     /// The lines that have come and were not asked for; the command is ended.
     pub(super) fn kill(&mut self) -> Vec<String> {
         let Some(running) = self.running.take() else { return Vec::new() };
-        running.early.iter().cloned().chain(running.lines.try_iter()).collect()
+        running.lines.try_iter().collect()
     }
 }
 
 impl Running {
     fn next(&mut self, limit: Duration) -> io::Result<Next> {
-        if let Some(line) = self.early.pop_front() {
-            return Ok(Next::Line(line));
-        }
         let deadline = Instant::now() + limit;
         let mut ended = None;
         loop {
