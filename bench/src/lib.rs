@@ -1,10 +1,11 @@
 //! What the measured servers share: their command line and their listener, the parse and the answer of HTTP, and the
-//! connection of those that are bare loops.
+//! connection of those that are bare loops; and what is measured of executors.
 
 pub mod connection;
 pub mod http;
 pub mod options;
 pub mod requests;
+pub mod tasks;
 
 use std::io::Write;
 use std::net::SocketAddr;
