@@ -162,9 +162,8 @@ def all_of(results):
     if grown := connections(results):
         charts["growth-connections.svg"] = grown
     for row in (results.get("tasks") or {}).get("growth", []):
-        name = "-".join("".join(c if c.isalnum() else " " for c in row["row"].lower()).split())
         series = {peer: [tuple(point) for point in points] for peer, points in row["peers"].items() if points}
-        charts[f"growth-{name}.svg"] = curves(
+        charts[f"growth-{row['key']}.svg"] = curves(
             f"How the cost grows: {row['row']}", f"{row['unit']} for each, by how many there are.",
             f"{row['unit']} for each", "how many", series,
         )

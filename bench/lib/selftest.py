@@ -31,8 +31,8 @@ def sample():
     tasks = {
         "rounds": 3,
         "rows": [{"row": "spawn", "unit": "ns", "group": "tasks", "peers": {"pollywog": [80, 90, 1_000], "smol": [7.25]}}],
-        "facts": [{"peer": "pollywog", "future_bytes": 24, "handles": "us", "alive": "all"}],
-        "growth": [{"row": "timers", "unit": "ns", "peers": {"pollywog": [[1, 10.0], [1_000, 20.0]], "smol": [[1, 3]]}}],
+        "facts": [{"peer": "pollywog", "future_bytes": 24, "handle_bytes": 16, "handles": "us", "alive": "all"}],
+        "growth": [{"row": "timers", "key": "timer", "unit": "ns", "peers": {"pollywog": [[1, 10.0], [1_000, 20.0]], "smol": [[1, 3]]}}],
     }
     machine = {"processor": "P", "cores": 2, "kernel": "6.1", "rust": "1.95", "versions": {"mio": "1.2"}}
     return {"machine": machine, "rounds": 3, "seconds": 1, "missing": {"libuv": "Debian's libuv1-dev"},
@@ -65,9 +65,11 @@ def test_the_table_says_what_was_found():
 
 
 def test_the_page_has_every_part():
-    text = tables.page(sample())
+    results = sample()
+    text = tables.page(results)
+    assert results == sample(), "the page changes what it shows"
     for part in ("- libuv: not installed (Debian's libuv1-dev)\n", "- Echo, gevent: it ended\n", "| smol | 1,900 | 3,000 |",
-                 "| spawn | 90 | 7.2 |", "| pollywog | 24 | us | all |", "| pollywog | 10 | 20 |", "| smol | 3 | – |",
+                 "| spawn | 90 | 7.2 |", "has 24 bytes. Alive: all.", "| pollywog | 16 | us |", "| pollywog | 10 | 20 |", "| smol | 3 | – |",
                  "CPU µs for each request, by connections | 10 | 1,000 |", "3 rounds of 1 s", "mio 1.2"):
         assert part in text, f"no {part!r} in:\n{text}"
     assert "| pollywog | 1.10 | – |\n" in tables.short(sample()), tables.short(sample())
@@ -88,12 +90,12 @@ def test_a_part_of_a_page_is_made_anew_and_the_rest_stays():
 
 def test_the_charts_are_well_formed_and_show_every_figure():
     made = charts.all_of(sample())
-    assert sorted(made) == ["cpu.svg", "growth-connections.svg", "growth-timers.svg", "idle.svg", "latency.svg"]
+    assert sorted(made) == ["cpu.svg", "growth-connections.svg", "growth-timer.svg", "idle.svg", "latency.svg"]
     for name, text in made.items():
         root = xml.etree.ElementTree.fromstring(text)
         tags = [child.tag.rpartition("}")[2] for child in root]
         assert tags[:2] == ["title", "desc"] and root[0].text and root[1].text, name
-    assert ">1.10<" in made["cpu.svg"] and ">1,900<" in made["idle.svg"] and "smol: 3" in made["growth-timers.svg"]
+    assert ">1.10<" in made["cpu.svg"] and ">1,900<" in made["idle.svg"] and "smol: 3" in made["growth-timer.svg"]
 
 
 def test_labels_keep_apart():

@@ -47,17 +47,17 @@ def measured(found):
 
 
 def load_table(found):
-    reference, rounds = servers.references(found["group"]), found["rounds"]
+    reference = servers.references(found["group"])
+    rounds = [
+        {name: cell | {"rate": cell["requests"] / cell["seconds"]} for name, cell in one.items()}
+        for one in found["rounds"]
+    ]
     head = ["server", "CPU µs", f"of {reference}'s", "user µs", "system µs", "requests/s"]
     names = measured(found)
     latencies = [name for name in ("p50", "p99", "p99.9") if any(median(rounds, one, name) for one in names)]
     counted = [name for name in ("calls", "instructions") if name in found]
     head += [f"{name} µs" for name in latencies] + ["peak KiB"]
     head += [{"calls": "system calls", "instructions": "instructions"}[name] for name in counted]
-    # No rate is a rate of its own: the ratio within the round decides about a tie.
-    for one in rounds:
-        for cell in one.values():
-            cell["rate"] = cell["requests"] / cell["seconds"]
     rows = []
     for name in names:
         rate = tied(ratio(rounds, name, reference, "rate"), TIE_RATE, number(median(rounds, name, "rate"), 0))
@@ -120,10 +120,10 @@ def executor_tables(tasks):
         peers = list(dict.fromkeys(peer for row in rows for peer in row["peers"]))
         cells = [[row["row"], *(executor_cell(row, peer) for peer in peers)] for row in rows]
         text += "\n" + table([f"{group or 'operation'} ({unit})", *peers], cells)
-    if tasks.get("facts"):
-        rows = [[str(fact[name]) for name in ("peer", "future_bytes", "handles", "alive")] for fact in tasks["facts"]]
-        text += "\n" + row_of(["executor", "future's bytes", "handles", "what is alive"]) + "|---|---:|---|---|\n"
-        text += "".join(row_of(row) for row in rows)
+    if facts := tasks.get("facts"):
+        text += f"\nThe future of a trivial task has {facts[0]['future_bytes']} bytes. Alive: {facts[0]['alive']}. "
+        text += f"{tasks.get('absent', '')}\n\n" + row_of(["executor", "a handle's bytes", "and what it holds"]) + "|---|---:|---|\n"
+        text += "".join(row_of([fact["peer"], str(fact.get("handle_bytes", NONE)), fact["handles"]]) for fact in facts)
     for row in tasks.get("growth", []):
         counts = sorted({point[0] for points in row["peers"].values() for point in points})
         cells = [
@@ -176,7 +176,7 @@ def short(results):
     tasks = results.get("tasks")
     if tasks:
         peers = dict.fromkeys(peer for row in tasks["rows"] for peer in row["peers"] if peer.startswith(SHORT_PEERS))
-        rows = [[f"{row['row']}, {row['unit']}", *(executor_cell(row, peer) for peer in peers)] for row in tasks["rows"]]
+        rows = [[f"{row['row']} ({row['unit']})", *(executor_cell(row, peer) for peer in peers)] for row in tasks["rows"]]
         text += "\n" + table(["operation", *peers], rows)
     return text + f"\n{machine_line(results)}.\n"
 
