@@ -71,5 +71,8 @@ fn main() -> io::Result<()> {
         Driver::Epoll => DriverType::Poll,
         Driver::IoUring => DriverType::IoUring,
     });
-    RuntimeBuilder::new().with_proactor(proactor).build()?.block_on(serve(options))
+    let runtime = RuntimeBuilder::new().with_proactor(proactor).build()?;
+    // As a task of its own: `block_on` polls the future that it is given at each turn.
+    let serving = runtime.spawn(serve(options));
+    runtime.block_on(serving).expect("the listener's task does not panic")
 }

@@ -25,20 +25,24 @@ async fn http(mut stream: TcpStream) {
     }
 }
 
+async fn accept(executor: &LocalExecutor<'_>, options: Options) -> std::io::Result<()> {
+    let listener = TcpListener::from(Async::new(options.listen()?)?);
+    listening_on(listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        match options.mode {
+            Mode::Echo => executor.spawn(echo(stream)),
+            Mode::Http => executor.spawn(http(stream)),
+        }
+        .detach();
+    }
+}
+
 fn main() -> std::io::Result<()> {
     let options = Options::parse();
-    let executor = LocalExecutor::new();
-    smol::block_on(executor.run(async {
-        let listener = TcpListener::from(Async::new(options.listen()?)?);
-        listening_on(listener.local_addr()?);
-        loop {
-            let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            match options.mode {
-                Mode::Echo => executor.spawn(echo(stream)),
-                Mode::Http => executor.spawn(http(stream)),
-            }
-            .detach();
-        }
-    }))
+    let executor: &'static LocalExecutor<'static> = Box::leak(Box::new(LocalExecutor::new()));
+    // As a task of its own: `run` polls the future that it is given whenever any task was woken, and each such poll would
+    // ask the listener.
+    smol::block_on(executor.run(executor.spawn(accept(executor, options))))
 }
