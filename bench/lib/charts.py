@@ -26,7 +26,8 @@ def processor(results):
         f"Shorter is better. Below {1.03:.2f} and above {0.97:.2f} it is a tie with {reference}.",
         LABELS + width * len(found) + 16,
     )
-    picture.text(16, 50, f"shorter is better; the dashed line is {reference}, and less than 3 % beside it is a tie; bars end at {CUT}", "soft small")
+    legend = f"the dashed line is {reference}, and less than 3 % beside it is a tie; bars end at {CUT}"
+    picture.text(16, 50, f"shorter is better; {legend}", "soft small")
     bottom = top + ROW * len(names)
     for column, (title, one) in enumerate(found.items()):
         left = LABELS + column * width
@@ -53,7 +54,8 @@ def latency(results):
         "For each server a line from the median to the 99.9th percentile, microseconds on a logarithmic axis.",
         900,
     )
-    picture.text(16, 50, "µs, logarithmic; filled: p50, stroke: p99, open: p99.9; counted from when a request was due", "soft small")
+    legend = "filled: p50, stroke: p99, open: p99.9; counted from when a request was due"
+    picture.text(16, 50, f"µs, logarithmic; {legend}", "soft small")
     top = 84
     for one in found.values():
         names = [name for name in measured(one) if median(one["rounds"], name, "p50")]

@@ -76,7 +76,8 @@ def command(group, server, mode):
 
 def build():
     """Everything, as far as it can be."""
-    for what in [["-p", "pollywog-bench", "--bins"], ["-p", "pollywog-examples", "--example", "client", "--example", "kv"]]:
+    examples = ["-p", "pollywog-examples", "--example", "client", "--example", "kv"]
+    for what in [["-p", "pollywog-bench", "--bins"], examples]:
         subprocess.run(["cargo", "build", "--release", *what], cwd=ROOT, check=True)
     subprocess.run([PEERS / "build", release()], cwd=ROOT, check=True)
 

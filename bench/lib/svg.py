@@ -5,10 +5,12 @@ from html import escape
 
 STYLE = """
 :root { --paper: #ffffff; --ink: #1f2328; --soft: #59636e; --line: #d1d9e0; --ours: #0b6bcb; --theirs: #8a96a3;
-  --s0: #1f2328; --s1: #0b6bcb; --s2: #c4432b; --s3: #1a7f37; --s4: #8250df; --s5: #9a6700; --s6: #0f766e; --s7: #bf3989 }
+  --s0: #1f2328; --s1: #0b6bcb; --s2: #c4432b; --s3: #1a7f37;
+  --s4: #8250df; --s5: #9a6700; --s6: #0f766e; --s7: #bf3989 }
 @media (prefers-color-scheme: dark) {
   :root { --paper: #0d1117; --ink: #f0f6fc; --soft: #a3adb8; --line: #3d444d; --ours: #58a6ff; --theirs: #6e7b89;
-    --s0: #f0f6fc; --s1: #58a6ff; --s2: #ff8d75; --s3: #57d364; --s4: #c297ff; --s5: #e3b341; --s6: #4fd1c5; --s7: #f778ba }
+    --s0: #f0f6fc; --s1: #58a6ff; --s2: #ff8d75; --s3: #57d364;
+    --s4: #c297ff; --s5: #e3b341; --s6: #4fd1c5; --s7: #f778ba }
 }
 text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: var(--ink) }
 .soft { fill: var(--soft) } .head { font-weight: 600 } .small { font-size: 12px }
@@ -26,7 +28,9 @@ class Picture:
         self.text(16, 28, title, "head")
 
     def add(self, tag, text="", **attributes):
-        pairs = "".join(f' {name.rstrip("_").replace("_", "-")}="{escape(plain(value))}"' for name, value in attributes.items())
+        pairs = "".join(
+            f' {name.rstrip("_").replace("_", "-")}="{escape(plain(value))}"' for name, value in attributes.items()
+        )
         self.pieces.append(f"<{tag}{pairs}>{escape(text)}</{tag}>" if text else f"<{tag}{pairs}/>")
 
     def text(self, x, y, text, class_="", anchor="start", **more):

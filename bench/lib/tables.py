@@ -63,7 +63,7 @@ def load_table(found):
         rate = tied(ratio(rounds, name, reference, "rate"), TIE_RATE, number(median(rounds, name, "rate"), 0))
         row = [name, number(median(rounds, name, "cpu_us")), ratio_text(ratio(rounds, name, reference))]
         row += [number(median(rounds, name, "user_us")), number(median(rounds, name, "system_us")), rate]
-        row += [number(median(rounds, name, one), 0) for one in latencies] + [number(median(rounds, name, "peak_kb"), 0)]
+        row += [number(median(rounds, name, one), 0) for one in [*latencies, "peak_kb"]]
         row += [number(found[one].get(name), {"calls": 2, "instructions": 0}[one]) for one in counted]
         rows.append(row)
     return table(head, rows)
@@ -122,7 +122,8 @@ def executor_tables(tasks):
         text += "\n" + table([f"{group or 'operation'} ({unit})", *peers], cells)
     if facts := tasks.get("facts"):
         text += f"\nThe future of a trivial task has {facts[0]['future_bytes']} bytes. Alive: {facts[0]['alive']}. "
-        text += f"{tasks.get('absent', '')}\n\n" + row_of(["executor", "a handle's bytes", "and what it holds"]) + "|---|---:|---|\n"
+        text += f"{tasks.get('absent', '')}\n\n"
+        text += row_of(["executor", "a handle's bytes", "and what it holds"]) + "|---|---:|---|\n"
         text += "".join(row_of([fact["peer"], str(fact.get("handle_bytes", NONE)), fact["handles"]]) for fact in facts)
     for row in tasks.get("growth", []):
         counts = sorted({point[0] for points in row["peers"].values() for point in points})
@@ -145,8 +146,9 @@ def executor_cell(row, peer):
 def page(results):
     """results.md."""
     text = f"What `bench/run` found on {machine_line(results)}.\n\n"
-    text += f"Medians. CPU is the server's, for each request; its ratio is taken within each round. ≈ is a tie: less than "
-    text += f"{TIE_CPU:.0%} of CPU, or {TIE_RATE:.0%} of requests/s. The same program under a second name shows the noise.\n"
+    text += "Medians. CPU is the server's, for each request; its ratio is taken within each round. ≈ is a tie: less than "
+    text += f"{TIE_CPU:.0%} of CPU, or {TIE_RATE:.0%} of requests/s. "
+    text += "The same program under a second name shows the noise.\n"
     for key, found in results["workloads"].items():
         if workloads.BY_KEY[key].growth:
             continue
@@ -176,7 +178,9 @@ def short(results):
     tasks = results.get("tasks")
     if tasks:
         peers = dict.fromkeys(peer for row in tasks["rows"] for peer in row["peers"] if peer.startswith(SHORT_PEERS))
-        rows = [[f"{row['row']} ({row['unit']})", *(executor_cell(row, peer) for peer in peers)] for row in tasks["rows"]]
+        rows = [
+            [f"{row['row']} ({row['unit']})", *(executor_cell(row, peer) for peer in peers)] for row in tasks["rows"]
+        ]
         text += "\n" + table(["operation", *peers], rows)
     return text + f"\n{machine_line(results)}.\n"
 
