@@ -9,6 +9,10 @@ from . import counts, servers
 from .measure import Failed, measure
 
 
+# What the short tables do not show has half as many rounds.
+HALF = {"active", "rate", "hot"}
+
+
 class Progress:
     """A line on standard error: what runs, and how long it will take. A terminal has it change."""
 
@@ -47,7 +51,9 @@ class Run:
         self.missing = servers.missing()
         self.chosen = chosen_servers
         self.results = {
-            workload.key: {"title": workload.title, "group": workload.group, "rounds": [], "failed": {}}
+            workload.key: {
+                "title": workload.title, "group": workload.group, "seconds": seconds, "rounds": [], "failed": {},
+            }
             for workload in workloads
         }
         self.counts = {}
@@ -63,7 +69,8 @@ class Run:
 
     def rounds_of(self, workload):
         # Memory hardly differs from one time to the next, and a curve has many points.
-        return max(1, self.rounds // 2) if workload.kind == "idle" or workload.growth else self.rounds
+        few = workload.kind == "idle" or workload.growth
+        return max(1, self.rounds // 4 if few else self.rounds // 2 if workload.key in HALF else self.rounds)
 
     def measure(self):
         """All rounds, or as many as there is time for."""

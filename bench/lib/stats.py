@@ -28,6 +28,12 @@ def ratio(rounds, server, reference, name="cpu_us"):
     return statistics.median(known) if known else None
 
 
+def noise(rounds, reference):
+    """How far the reference is from itself under another name; nothing where that was not measured."""
+    value = ratio(rounds, f"{reference} again", reference)
+    return 0.0 if value is None else abs(value - 1)
+
+
 def is_tie(value, tolerance=TIE_CPU):
     """Whether a ratio is 1 as far as can be told. The bound itself is a difference."""
     return value is not None and abs(value - 1) < tolerance - 1e-9

@@ -4,7 +4,7 @@ import re
 import statistics
 
 from . import servers, workloads
-from .stats import TIE_CPU, TIE_RATE, is_tie, median, ratio
+from .stats import TIE_CPU, TIE_RATE, is_tie, median, noise, ratio
 
 NONE = "–"
 # For the main page: what a column is called, and which workload it is.
@@ -20,7 +20,10 @@ SHORT_PEERS = ("pollywog", "tokio", "smol", "monoio")
 
 
 def number(value, digits=2):
-    return NONE if value is None else f"{value:,.{digits}f}"
+    if value is None:
+        return NONE
+    # Two digits of a small figure.
+    return f"{value:,.{digits}f}" if digits == 0 or value >= 1 or value == 0 else f"{value:.3g}"
 
 
 def tied(value, tolerance, text):
@@ -28,8 +31,13 @@ def tied(value, tolerance, text):
     return f"{text} ≈" if is_tie(value, tolerance) else text
 
 
-def ratio_text(value):
-    return NONE if value is None else tied(value, TIE_CPU, f"{value:.2f}")
+def ratio_text(found, server):
+    """Of processor time; a tie where it is not told from the reference's, or from what that differs by itself."""
+    reference = servers.references(found["group"])
+    value = ratio(found["rounds"], server, reference)
+    if value is None or server == reference:
+        return NONE if value is None else f"{value:.2f}"
+    return tied(value, max(TIE_CPU, noise(found["rounds"], reference)), f"{value:.2f}")
 
 
 def row_of(cells):
@@ -39,6 +47,13 @@ def row_of(cells):
 def table(head, rows):
     """The first column is text, the others are figures."""
     return row_of(head) + "|---|" + "---:|" * (len(head) - 1) + "\n" + "".join(row_of(row) for row in rows)
+
+
+def times(found):
+    """How often and how long it was measured."""
+    count = len(found["rounds"])
+    rounds = f"{count} {'round' if count == 1 else 'rounds'}"
+    return rounds if "bytes" in next(iter(found["rounds"][0].values()), {}) else f"{rounds} of {found['seconds']} s"
 
 
 def measured(found):
@@ -60,8 +75,9 @@ def load_table(found):
     head += [{"calls": "system calls", "instructions": "instructions"}[name] for name in counted]
     rows = []
     for name in names:
-        rate = tied(ratio(rounds, name, reference, "rate"), TIE_RATE, number(median(rounds, name, "rate"), 0))
-        row = [name, number(median(rounds, name, "cpu_us")), ratio_text(ratio(rounds, name, reference))]
+        rate = number(median(rounds, name, "rate"), 0)
+        rate = rate if name == reference else tied(ratio(rounds, name, reference, "rate"), TIE_RATE, rate)
+        row = [name, number(median(rounds, name, "cpu_us")), ratio_text(found, name)]
         row += [number(median(rounds, name, "user_us")), number(median(rounds, name, "system_us")), rate]
         row += [number(median(rounds, name, one), 0) for one in [*latencies, "peak_kb"]]
         row += [number(found[one].get(name), {"calls": 2, "instructions": 0}[one]) for one in counted]
@@ -107,8 +123,7 @@ def machine_line(results):
     facts = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     line = f"{facts['processor']}, {facts['cores']} cores, Linux {facts['kernel']}, rustc {facts['rust']}; {versions}"
-    rounds = results["rounds"]
-    return f"{line}. {rounds} {'round' if rounds == 1 else 'rounds'} of {results['seconds']} s"
+    return line
 
 
 def executor_tables(tasks):
@@ -148,11 +163,12 @@ def page(results):
     text = f"What `bench/run` found on {machine_line(results)}.\n\n"
     text += "Medians. CPU is the server's, for each request; its ratio is taken within each round. ≈ is a tie: less than "
     text += f"{TIE_CPU:.0%} of CPU, or {TIE_RATE:.0%} of requests/s. "
-    text += "The same program under a second name shows the noise.\n"
+    text += "The same program under a second name shows the noise; where that is more than 3 %, less than it is a tie.\n"
     for key, found in results["workloads"].items():
         if workloads.BY_KEY[key].growth:
             continue
-        text += f"\n## {found['title']}\n\n" + (idle_table(found) if key == "idle" else load_table(found))
+        text += f"\n## {found['title']}\n\n{times(found)}\n\n"
+        text += idle_table(found) if key == "idle" else load_table(found)
     growth = growth_table(results)
     text += f"\n## How it grows with connections\n\n{growth}" if growth else ""
     if results.get("tasks"):
@@ -168,7 +184,7 @@ def short(results):
     names = [name for name in servers.GROUPS["peers"] if any(name in measured(found[key]) for key in columns.values())]
     reference = servers.references("peers")
     rows = [
-        [name, *(ratio_text(ratio(found[key]["rounds"], name, reference)) for key in columns.values())]
+        [name, *(ratio_text(found[key], name) for key in columns.values())]
         + ([number(median(found["idle"]["rounds"], name, "bytes"), 0)] if "idle" in found else [])
         for name in names
         if name != reference
