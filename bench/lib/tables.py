@@ -53,7 +53,8 @@ def times(found):
     """How often and how long it was measured."""
     count = len(found["rounds"])
     rounds = f"{count} {'round' if count == 1 else 'rounds'}"
-    return rounds if "bytes" in next(iter(found["rounds"][0].values()), {}) else f"{rounds} of {found['seconds']} s"
+    seconds = None if "bytes" in next(iter(found["rounds"][0].values()), {}) else found.get("seconds")
+    return f"{rounds} of {seconds} s" if seconds else rounds
 
 
 def measured(found):
