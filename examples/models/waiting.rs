@@ -40,7 +40,7 @@ fn compute() -> io::Result<()> {
 fn ask() -> io::Result<()> {
     let mut zeros = File::open("/dev/zero")?;
     let mut buffer = vec![0; 1 << 16];
-    for _ in 0..60_000 {
+    for _ in 0..180_000 {
         zeros.read_exact(&mut buffer)?;
     }
     Ok(())
@@ -68,7 +68,7 @@ fn converse() -> io::Result<()> {
     let (my_reader, their_writer) = pipe()?;
     thread::spawn(move || while pass(&their_reader, &their_writer).is_ok() {});
     (&my_writer).write_all(b"x")?;
-    (0..30_000).try_for_each(|_| pass(&my_reader, &my_writer))
+    (0..60_000).try_for_each(|_| pass(&my_reader, &my_writer))
 }
 
 fn pass(mut reader: &PipeReader, mut writer: &PipeWriter) -> io::Result<()> {

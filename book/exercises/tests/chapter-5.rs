@@ -1,0 +1,121 @@
+//! Exercises of chapter 5.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+
+/// What a non-blocking read has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// So many bytes.
+    Bytes(usize),
+    /// The other side will send no more.
+    End,
+    /// Nothing has come yet.
+    NotNow,
+    /// The call was cut short by a signal, and says nothing about the stream: ask again.
+    AskAgain,
+    /// The connection is broken.
+    Broken,
+}
+
+/// 5.1: What does the answer mean?
+#[cfg(not(feature = "solutions"))]
+fn heard(answer: io::Result<usize>) -> Heard {
+    todo!("5.1: {answer:?} is one of five things")
+}
+#[cfg(feature = "solutions")]
+fn heard(answer: io::Result<usize>) -> Heard {
+    match answer {
+        Ok(0) => Heard::End,
+        Ok(count) => Heard::Bytes(count),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Heard::NotNow,
+        Err(error) if error.kind() == ErrorKind::Interrupted => Heard::AskAgain,
+        Err(_) => Heard::Broken,
+    }
+}
+
+#[test]
+fn an_answer_of_a_read_is_one_of_five_things() {
+    assert_eq!(heard(Ok(7)), Heard::Bytes(7), "5.1: seven bytes came");
+    assert_eq!(heard(Ok(0)), Heard::End, "5.1: no bytes, and no error");
+    assert_eq!(heard(Err(ErrorKind::WouldBlock.into())), Heard::NotNow, "5.1: WouldBlock");
+    assert_eq!(heard(Err(ErrorKind::Interrupted.into())), Heard::AskAgain, "5.1: Interrupted");
+    assert_eq!(heard(Err(ErrorKind::ConnectionReset.into())), Heard::Broken, "5.1: any other error");
+}
+
+/// What has come of a client's requests. A request is a line.
+#[derive(Debug, Default)]
+struct Requests {
+    /// What is there of the next line.
+    begun: Vec<u8>,
+}
+
+/// 5.2: Reads what `stream` has now, and gives the lines that are whole, without their ends. It never waits, and it
+/// loses nothing. After the end of the stream it fails with `UnexpectedEof`.
+#[cfg(not(feature = "solutions"))]
+impl Requests {
+    fn take(&mut self, stream: &mut impl Read) -> io::Result<Vec<Vec<u8>>> {
+        let mut buffer = [0; 4096];
+        let count = stream.read(&mut buffer)?;
+        let [new, begun] = [&buffer[..count], &self.begun].map(|bytes| bytes.escape_ascii().to_string());
+        todo!("5.2: '{new}' has come after '{begun}': which lines are whole, and what remains?")
+    }
+}
+#[cfg(feature = "solutions")]
+impl Requests {
+    fn take(&mut self, stream: &mut impl Read) -> io::Result<Vec<Vec<u8>>> {
+        let mut buffer = [0; 4096];
+        match stream.read(&mut buffer) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(count) => self.begun.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        }
+        let mut lines = Vec::new();
+        while let Some(end) = self.begun.iter().position(|&byte| byte == b'\n') {
+            let line = self.begun.drain(..=end);
+            lines.push(line.take(end).collect());
+        }
+        Ok(lines)
+    }
+}
+
+fn client() -> (UnixStream, UnixStream) {
+    let (near, far) = UnixStream::pair().unwrap();
+    near.set_nonblocking(true).unwrap();
+    (near, far)
+}
+
+#[test]
+fn a_request_that_comes_byte_by_byte_is_one_request() {
+    let (mut near, mut far) = client();
+    let mut requests = Requests::default();
+    for byte in "hell\u{f6}".bytes() {
+        far.write_all(&[byte]).unwrap();
+        assert_eq!(requests.take(&mut near).unwrap(), [b""; 0], "5.2: no line has ended yet");
+    }
+    far.write_all(b"\n").unwrap();
+    assert_eq!(requests.take(&mut near).unwrap(), ["hell\u{f6}".as_bytes()], "5.2: now one has");
+}
+
+#[test]
+fn requests_that_come_together_are_told_apart() {
+    let (mut near, mut far) = client();
+    let mut requests = Requests::default();
+    far.write_all(b"one\n\ntwo\nthr").unwrap();
+    assert_eq!(requests.take(&mut near).unwrap(), [&b"one"[..], b"", b"two"], "5.2: three lines and a beginning");
+    far.write_all(b"ee\n").unwrap();
+    assert_eq!(requests.take(&mut near).unwrap(), [b"three"], "5.2: the beginning and its rest");
+}
+
+#[test]
+fn nothing_yet_is_no_request_and_no_end() {
+    let (mut near, mut far) = client();
+    let mut requests = Requests::default();
+    assert_eq!(requests.take(&mut near).expect("5.2: 'not now' is no error of the client"), [b""; 0]);
+    far.write_all(b"late\n").unwrap();
+    assert_eq!(requests.take(&mut near).unwrap(), [b"late"], "5.2: it came later");
+    drop(far);
+    let end = requests.take(&mut near).expect_err("5.2: the client has gone");
+    assert_eq!(end.kind(), ErrorKind::UnexpectedEof, "5.2: and that is no wait");
+}
