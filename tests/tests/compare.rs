@@ -163,7 +163,7 @@ fn every_figure_of_two_models_is_there_and_fits_the_others() {
     let markdown = fs::read_to_string(out.path().join("results.md")).unwrap();
     let rows: Vec<_> =
         markdown.lines().filter(|line| line.starts_with("| iterative") || line.starts_with("| echo")).collect();
-    assert_eq!(rows.len(), 6, "{markdown}");
+    assert_eq!(rows.len(), 8, "{markdown}");
     let said = text(&run.stdout);
     for row in rows {
         let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
@@ -196,6 +196,25 @@ fn every_figure_of_two_models_is_there_and_fits_the_others() {
     assert_eq!(text(&shown.stdout), said);
     for file in ["results.json", "results.md", "throughput.svg", "latency.svg", "memory.svg", "costs.svg"] {
         assert_eq!(fs::read(again.path().join(file)).unwrap(), fs::read(out.path().join(file)).unwrap(), "{file}");
+    }
+}
+
+#[test]
+fn the_books_tables_and_charts_are_those_of_its_results() {
+    let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("../book/src/compare");
+    let again = Folder::new();
+    let arguments =
+        ["--show", &book.join("results.json").display().to_string(), "--out", &again.path().display().to_string()];
+    let shown = compare("book", &arguments).output().unwrap();
+    assert!(shown.status.success(), "{shown:?}");
+    for file in fs::read_dir(again.path()).unwrap() {
+        let name = file.unwrap().file_name();
+        let (shown, kept) = (again.path().join(&name), book.join(&name));
+        let is_same = fs::read(&shown).unwrap() == fs::read(&kept).unwrap();
+        assert!(
+            is_same,
+            "{name:?}: cargo run --example compare -- --show book/src/compare/results.json --out book/src/compare"
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::results::{Entry, Latency, Neighbour, Problem, Results};
 use super::table::Table;
-use super::words::{kibibytes, number, thousands, time};
+use super::words::{kibibytes, number, thousands, time, wrapped};
 use super::{CONNECTIONS, IDLE, TRACED};
 
 /// What there is no figure for.
@@ -10,7 +10,7 @@ const NOTHING: &str = "—";
 
 /// For people at a terminal.
 pub fn terminal(results: &Results) -> String {
-    let mut text = format!("{}\n\n", conditions(results));
+    let mut text = format!("{}\n\n", wrapped(&conditions(results)));
     text += &tables(results).iter().map(Table::terminal).collect::<Vec<_>>().join("\n");
     with_problems(text, results)
 }
@@ -45,9 +45,9 @@ fn conditions(results: &Results) -> String {
     )
 }
 
-fn tables(results: &Results) -> [Table; 3] {
+fn tables(results: &Results) -> [Table; 4] {
     let measured: Vec<_> = results.models.iter().filter(|entry| entry.problem.is_none()).collect();
-    [throughput(&measured), latency(&measured), costs(&measured)]
+    [throughput(&measured), latency(&measured), costs(&measured), calls(&measured)]
 }
 
 fn throughput(entries: &[&Entry]) -> Table {
@@ -60,6 +60,7 @@ fn throughput(entries: &[&Entry]) -> Table {
     };
     Table {
         title: "Requests per second, by the number of connections that ask at once.".to_owned(),
+        words: 1,
         head: head(CONNECTIONS.iter().map(over)),
         rows: rows(entries, row),
     }
@@ -71,6 +72,7 @@ fn latency(entries: &[&Entry]) -> Table {
         title: "Time to an answer for one client, alone and beside slow ones: half of the answers came within the \
                 first figure, 99 of 100 within the second."
             .to_owned(),
+        words: 1,
         head: head(Neighbour::ALL.iter().map(|who| who.title().to_owned())),
         rows: rows(entries, row),
     }
@@ -106,7 +108,24 @@ fn costs(entries: &[&Entry]) -> Table {
             "What it costs: memory for an idle connection, and processor time, context switches and system calls for \
                 a request, by the number of connections."
                 .to_owned(),
+        words: 1,
         head: head(names),
+        rows: rows(entries, row),
+    }
+}
+
+fn calls(entries: &[&Entry]) -> Table {
+    let [one, _] = TRACED;
+    let row = |entry: &Entry| {
+        let calls = entry.calls.get(&one).map(|calls| &calls.by_name);
+        let named = calls.into_iter().flatten().map(|(name, count)| format!("{name} {}", number(*count)));
+        let all = named.collect::<Vec<_>>().join(", ");
+        vec![if all.is_empty() { NOTHING.to_owned() } else { all }]
+    };
+    Table {
+        title: "The system calls of a request over one connection, by their names.".to_owned(),
+        words: 2,
+        head: head(["calls".to_owned()]),
         rows: rows(entries, row),
     }
 }

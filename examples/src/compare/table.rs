@@ -2,11 +2,15 @@
 
 use std::fmt::Write;
 
-/// Rows of cells. The first column stands on the left, the others are numbers.
+use super::words::wrapped;
+
+/// Rows of cells. Words stand on the left of their column, and numbers on the right.
 #[derive(Debug)]
 pub(super) struct Table {
     /// What it shows.
     pub(super) title: String,
+    /// How many columns hold words; the others hold numbers.
+    pub(super) words: usize,
     /// The names of the columns.
     pub(super) head: Vec<String>,
     /// As many cells each.
@@ -25,12 +29,15 @@ impl Table {
         let line = |cells: &[&str]| {
             let mut text = String::new();
             for (index, (cell, width)) in cells.iter().zip(&widths).enumerate() {
-                let _ = if index == 0 { write!(text, "{cell:<width$}") } else { write!(text, "  {cell:>width$}") };
+                let space = if index == 0 { "" } else { "  " };
+                let is_word = index < self.words;
+                let _ =
+                    if is_word { write!(text, "{space}{cell:<width$}") } else { write!(text, "{space}{cell:>width$}") };
             }
             text.trim_end().to_owned() + "\n"
         };
         let lines = head.iter().map(Vec::len).max().unwrap_or(0);
-        let mut text = format!("{}\n\n", self.title);
+        let mut text = format!("{}\n\n", wrapped(&self.title));
         for index in 0..lines {
             // The last words of all stand in the last line.
             let at = |words: &[&str]| (index + words.len()).checked_sub(lines);
@@ -48,7 +55,7 @@ impl Table {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let mut text = format!("{}\n\n", self.title);
         text += &line(&self.head);
-        text += &format!("|---{}|\n", "|---:".repeat(self.head.len() - 1));
+        text += &format!("{}{}|\n", "|---".repeat(self.words), "|---:".repeat(self.head.len() - self.words));
         self.rows.iter().for_each(|row| text += &line(row));
         text
     }
@@ -63,6 +70,7 @@ mod tests {
         let cells = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
         let table = Table {
             title: "What it costs".to_owned(),
+            words: 1,
             head: cells(&["model", "requests a second", "µs"]),
             rows: vec![cells(&["iterative", "12,345", "1.00"]), cells(&["select", "9", "—"])],
         };

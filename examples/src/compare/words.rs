@@ -37,6 +37,25 @@ pub(super) fn thousands(number: u64) -> String {
     text
 }
 
+/// `text` in lines of a terminal.
+pub(super) fn wrapped(text: &str) -> String {
+    const WIDTH: usize = 96;
+    let (mut lines, mut length) = (String::new(), 0);
+    for word in text.split(' ') {
+        let (more, is_first) = (word.chars().count(), length == 0);
+        if !is_first && length + 1 + more > WIDTH {
+            lines.push('\n');
+            length = 0;
+        } else if !is_first {
+            lines.push(' ');
+            length += 1;
+        }
+        lines += word;
+        length += more;
+    }
+    lines
+}
+
 /// With as many digits as tell something: `0.02`, `1.53`, `15.3`, `153`, `15,342`.
 pub(super) fn number(value: f64) -> String {
     match value {
@@ -70,6 +89,13 @@ mod tests {
         let written: Vec<_> = [0.0, 0.0234, 1.534, 15.34, 99.96, 153.4, 15_342.0].into_iter().map(number).collect();
         assert_eq!(written, ["0", "0.02", "1.53", "15.3", "100", "153", "15,342"]);
         assert_eq!(thousands(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn a_line_holds_as_many_words_as_fit() {
+        let words = "word ".repeat(40);
+        let lines: Vec<_> = wrapped(words.trim_end()).lines().map(str::len).collect();
+        assert_eq!(lines, [94, 94, 9]);
     }
 
     #[test]
