@@ -69,6 +69,8 @@ fn themed(attributes: &str) -> String {
         let (name, value) = (pair[0].trim().trim_end_matches('='), pair[1]);
         match (name, value) {
             ("opacity", "1") | ("stroke", "none") | ("font-family" | "font-size", _) => {}
+            // The middle of a word of small letters and capitals, not that of an x.
+            ("dy", "0.5ex") => kept.push("dy=\"0.35em\"".to_owned()),
             ("fill" | "stroke", value) => kept.push(format!("{name}=\"{}\"", paint(value))),
             (name, value) => kept.push(format!("{name}=\"{value}\"")),
         }
@@ -94,7 +96,7 @@ mod tests {
         let drawn = "\
 <svg width=\"7\" height=\"5\" viewBox=\"0 0 7 5\" xmlns=\"http://www.w3.org/2000/svg\">
 <rect x=\"1\" opacity=\"1\" fill=\"#00000B\" stroke=\"none\"/>
-<text x=\"2\" y=\"3\" font-family=\"sans-serif\" font-size=\"12.9\" opacity=\"0.5\" fill=\"#000001\">
+<text x=\"2\" y=\"3\" dy=\"0.5ex\" font-family=\"sans-serif\" font-size=\"12.9\" opacity=\"0.5\" fill=\"#000001\">
 a &lt; b
 </text>
 </svg>
@@ -104,7 +106,7 @@ a &lt; b
 <title>one &amp; two</title>
 <desc>all of it</desc>
 <rect x=\"1\" fill=\"var(--c1, #3a7fc4)\"/>
-<text x=\"2\" y=\"3\" opacity=\"0.5\" fill=\"var(--fg, #767676)\">a &lt; b</text>
+<text x=\"2\" y=\"3\" dy=\"0.35em\" opacity=\"0.5\" fill=\"var(--fg, #767676)\">a &lt; b</text>
 </svg>
 ";
         assert_eq!(finish(drawn, "one & two", "all of it"), expected);
