@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// An executor.
-pub trait Peer {
+pub trait Peer: 'static {
     /// What the tables call it.
     const NAME: &'static str;
     /// What a task is, and who holds it.
@@ -31,6 +31,10 @@ pub trait Peer {
     fn yield_now() -> impl Future<Output = ()>;
     /// Waits. Never ends where there are no timers.
     fn sleep(duration: Duration) -> impl Future<Output = ()> + 'static;
+    /// The same for a task that sets many without giving way.
+    fn sleep_among_many(duration: Duration) -> impl Future<Output = ()> + 'static {
+        Self::sleep(duration)
+    }
 }
 
 /// Runs a piece of work in a task of a runtime of its own; what the work says.

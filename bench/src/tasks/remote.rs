@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
@@ -61,10 +61,9 @@ pub async fn latency(times: usize) -> f64 {
             pin(true);
             for () in asked {
                 thread::sleep(ASLEEP);
-                let waker = bell.waker.take();
-                bell.rung.store(true, SeqCst);
                 *rung_at.lock().expect("nobody panics") = Instant::now();
-                waker.expect("the task waits").wake();
+                bell.rung.store(true, SeqCst);
+                bell.waker.wake();
             }
         }
     });
@@ -93,15 +92,10 @@ pub async fn batch<P: Peer>(tasks: usize, times: usize) -> f64 {
     done.wait().await;
     let wakers: Vec<Waker> = wakers.take();
     let (ask, asked) = mpsc::channel();
-    let began = Arc::new(AtomicUsize::new(0));
-    let ringer = thread::spawn({
-        let began = began.clone();
-        move || {
-            pin(true);
-            for () in asked {
-                began.fetch_add(1, SeqCst);
-                wakers.iter().for_each(Waker::wake_by_ref);
-            }
+    let ringer = thread::spawn(move || {
+        pin(true);
+        for () in asked {
+            wakers.iter().for_each(Waker::wake_by_ref);
         }
     });
     let start = Instant::now();
@@ -117,7 +111,6 @@ pub async fn batch<P: Peer>(tasks: usize, times: usize) -> f64 {
     for handle in handles {
         handle.await;
     }
-    assert_eq!(began.load(SeqCst), times);
     result
 }
 

@@ -11,13 +11,13 @@ use rustix::time::{ClockId, clock_gettime};
 use super::Peer;
 use super::work::each;
 
-/// Durations between half a minute and a minute and a half, in no order, the same in every run.
+/// Durations from half a minute to a minute and a half, in no order, the same in every run.
 struct Durations(u64);
 
 impl Durations {
     fn next(&mut self) -> Duration {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        Duration::from_nanos(30_000_000_000 + (self.0 >> 28))
+        Duration::from_nanos(30_000_000_000 + self.0 % 60_000_000_000)
     }
 }
 
@@ -42,7 +42,7 @@ pub async fn set_and_drop<P: Peer>(among: usize, times: usize) -> f64 {
         handles.push(P::spawn(async move {
             let mut durations = Durations(first as u64);
             let mut kept: Vec<_> =
-                (first..among.min(first + KEPT)).map(|_| Box::pin(P::sleep(durations.next()))).collect();
+                (first..among.min(first + KEPT)).map(|_| Box::pin(P::sleep_among_many(durations.next()))).collect();
             for one in &mut kept {
                 set(one.as_mut()).await;
             }
@@ -54,7 +54,7 @@ pub async fn set_and_drop<P: Peer>(among: usize, times: usize) -> f64 {
     let mut durations = Durations(1);
     let start = Instant::now();
     for _ in 0..times {
-        set(pin!(P::sleep(durations.next()))).await;
+        set(pin!(P::sleep_among_many(durations.next()))).await;
     }
     each(start.elapsed(), times)
 }

@@ -37,6 +37,11 @@ impl Peer for Tokio {
     fn sleep(duration: Duration) -> impl Future<Output = ()> + 'static {
         tokio::time::sleep(duration)
     }
+
+    /// A task whose budget is used up sets no timer, and is told that it waits.
+    fn sleep_among_many(duration: Duration) -> impl Future<Output = ()> + 'static {
+        tokio::task::unconstrained(tokio::time::sleep(duration))
+    }
 }
 
 pub(crate) struct Smol;

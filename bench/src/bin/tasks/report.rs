@@ -93,8 +93,7 @@ impl Report {
             json!({
                 "peer": column.name,
                 "future_bytes": 0,
-                "handle_bytes": column.handle,
-                "handles": column.holds,
+                "handles": format!("{}; a handle has {} bytes", column.holds, column.handle),
                 "alive": ALIVE,
             })
         });

@@ -93,7 +93,7 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    const fn of<P: Peer + 'static>() -> Column {
+    const fn of<P: Peer>() -> Column {
         Column {
             name: P::NAME,
             holds: P::HOLDS,
@@ -142,7 +142,7 @@ fn twice(size: usize, work: impl Fn(usize) -> f64) -> f64 {
     work(((LONGEST / (each * size as f64)) as usize).clamp(1, most))
 }
 
-fn measure<P: Peer + 'static>(work: Work, size: usize) -> f64 {
+fn measure<P: Peer>(work: Work, size: usize) -> f64 {
     match work {
         Work::SpawnJoin => twice(size, |times| run::<P>(work::spawn_join::<P>(size, times))),
         Work::Yield => twice(size, |times| run::<P>(work::yields::<P>(size, times))),
