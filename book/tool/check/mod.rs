@@ -4,6 +4,7 @@ pub(crate) mod html;
 mod links;
 mod loads;
 mod pages;
+mod prose;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,10 +1,11 @@
-//! The summary and the pages: each page stands in it, and each recorded output and figure on a page.
+//! The summary and the pages: each page stands in it, each recorded output and figure on a page, and what a page names
+//! is there.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::check::files;
+use crate::check::{files, prose};
 use crate::fault::Fault;
 use crate::recorded;
 use crate::workspace::Workspace;
@@ -20,7 +21,9 @@ pub(super) fn check(workspace: &Workspace) -> io::Result<Vec<Fault>> {
         if !is_page || path == Path::new("SUMMARY.md") {
             continue;
         }
-        text.push_str(&fs::read_to_string(workspace.text().join(&path))?);
+        let page = fs::read_to_string(workspace.text().join(&path))?;
+        faults.extend(prose::check(workspace.root(), &path.to_string_lossy(), &page));
+        text.push_str(&page);
         if !summary.contains(&format!("({})", path.display())) {
             let what = "the page is not in SUMMARY.md";
             faults.push(Fault::new(format!("book/src/{}", path.display()), what));
