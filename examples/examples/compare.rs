@@ -17,7 +17,7 @@
 
 use std::fs;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ use pollywog_examples::compare::{
 use pollywog_examples::models::{MODELS, Model, Program};
 use pollywog_examples::{blocking_main, explain, need_descriptors, say, warn};
 
-/// Where the book has its results.
-const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../book/src/compare");
+/// Where the results are shown.
+const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../book");
 /// The connections of the largest probe.
 const MOST: usize = 1_000;
 
@@ -100,24 +100,30 @@ fn measure(options: &Options, models: &[Model]) -> io::Result<Results> {
     results
 }
 
-/// The tables on the terminal, and all of it in a folder: the book's, when everything was measured. Tables and charts
-/// are made of what the file says, so that they are the same whenever they are made of it.
+/// The tables on the terminal, and all of it in files where that is wanted. Tables and charts are made of what the file
+/// says, so that they are the same whenever they are made of it.
 fn show(options: &Options, json: &str) -> io::Result<Results> {
     let results: Results =
         serde_json::from_str(json).map_err(|error| io::Error::other(format!("no results: {error}")))?;
-    say(terminal(&results).trim_end());
+    let tables = terminal(&results).trim_end().to_owned() + "\n";
+    say(tables.trim_end());
     let is_all = options.only.is_empty() && options.server.is_empty() && !options.quick && options.show.is_none();
-    let folder = options.out.clone().or_else(|| (is_all && !cfg!(debug_assertions)).then(|| PathBuf::from(BOOK)));
-    let Some(folder) = folder else { return Ok(results) };
-    let mut files = vec![("results.json", json.to_owned()), ("results.md", markdown(&results))];
-    files.extend(charts(&results).map_err(|error| io::Error::other(format!("cannot draw: {error}")))?);
+    let (folder, text) = match &options.out {
+        Some(folder) => (folder.clone(), (folder.join("results.md"), markdown(&results))),
+        None if options.book || (is_all && !cfg!(debug_assertions)) => {
+            (Path::new(BOOK).join("src/compare"), (Path::new(BOOK).join("recorded/compare.txt"), tables))
+        }
+        None => return Ok(results),
+    };
+    let drawn = charts(&results).map_err(|error| io::Error::other(format!("cannot draw: {error}")))?;
+    let mut files = vec![(folder.join("results.json"), json.to_owned()), text];
+    files.extend(drawn.into_iter().map(|(name, chart)| (folder.join(name), chart)));
     fs::create_dir_all(&folder).map_err(|error| explain(folder.display(), &error))?;
-    for (name, text) in files {
-        let file = folder.join(name);
+    for (file, text) in files {
         fs::write(&file, text).map_err(|error| explain(file.display(), &error))?;
     }
     if io::stderr().is_terminal() {
-        warn(format_args!("the tables and the charts are in {}", folder.display()));
+        warn(format_args!("the results and the charts are in {}", folder.display()));
     }
     Ok(results)
 }
@@ -147,8 +153,12 @@ struct Options {
     seconds: Option<f64>,
 
     /// The folder for the results: as JSON, as tables for a page, and as charts
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "book")]
     out: Option<PathBuf>,
+
+    /// Put the results into the book, as happens when everything was measured
+    #[arg(long)]
+    book: bool,
 
     /// Measure nothing: show what is in this file of results
     #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "only", "server", "rounds", "seconds", "list"])]

@@ -201,21 +201,21 @@ fn every_figure_of_two_models_is_there_and_fits_the_others() {
 
 #[test]
 fn the_books_tables_and_charts_are_those_of_its_results() {
-    let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("../book/src/compare");
-    let again = Folder::new();
+    let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("../book");
+    let (kept, again) = (book.join("src/compare"), Folder::new());
     let arguments =
-        ["--show", &book.join("results.json").display().to_string(), "--out", &again.path().display().to_string()];
+        ["--show", &kept.join("results.json").display().to_string(), "--out", &again.path().display().to_string()];
     let shown = compare("book", &arguments).output().unwrap();
     assert!(shown.status.success(), "{shown:?}");
-    for file in fs::read_dir(again.path()).unwrap() {
-        let name = file.unwrap().file_name();
-        let (shown, kept) = (again.path().join(&name), book.join(&name));
-        let is_same = fs::read(&shown).unwrap() == fs::read(&kept).unwrap();
-        assert!(
-            is_same,
-            "{name:?}: cargo run --example compare -- --show book/src/compare/results.json --out book/src/compare"
-        );
+    let remedy = "cargo run --example compare -- --show book/src/compare/results.json --book";
+    let mut count = 0;
+    for file in fs::read_dir(kept).unwrap().flatten() {
+        let is_same = fs::read(again.path().join(file.file_name())).unwrap() == fs::read(file.path()).unwrap();
+        assert!(is_same, "{}: {remedy}", file.path().display());
+        count += 1;
     }
+    assert_eq!(count, 5);
+    assert_eq!(text(&shown.stdout), fs::read_to_string(book.join("recorded/compare.txt")).unwrap(), "{remedy}");
 }
 
 /// A program that says that it listens at `addr`, where this test does, and goes on with `then`.
