@@ -33,14 +33,16 @@ def processor(results):
         left = LABELS + column * width
         scale = Scale(0, CUT, left, left + width - 50)
         picture.text(left, top - 10, title, "head small")
+        ratios = {name: ratio(one["rounds"], name, reference) for name in names}
+        ends = {name: scale(min(value, CUT)) for name, value in ratios.items() if value is not None}
         for row, name in enumerate(names):
-            value = ratio(one["rounds"], name, reference)
-            if value is None:
-                continue
-            end = scale(min(value, CUT))
-            picture.bar(left, top + row * ROW + 3, end - left, ROW - 9, kind(name))
-            picture.text(end + 5, top + row * ROW + 15, f"{value:.2f}" if value < 10 else f"{value:.0f}", "small")
+            if name in ends:
+                picture.bar(left, top + row * ROW + 3, ends[name] - left, ROW - 9, kind(name))
         picture.line(scale(1), top - 4, scale(1), bottom, "one")
+        for row, name in enumerate(names):
+            if name in ends:
+                text = f"{ratios[name]:.2f}" if ratios[name] < 10 else f"{ratios[name]:.0f}"
+                picture.text(ends[name] + 5, top + row * ROW + 15, text, "small over")
     for row, name in enumerate(names):
         picture.text(16, top + row * ROW + 15, name, "head" if kind(name) == "ours" else "")
     return picture.done(bottom + 12)

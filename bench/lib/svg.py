@@ -15,6 +15,7 @@ STYLE = """
 text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: var(--ink) }
 .soft { fill: var(--soft) } .head { font-weight: 600 } .small { font-size: 12px }
 .grid { stroke: var(--line); stroke-width: 1 } .one { stroke: var(--soft); stroke-dasharray: 3 3 }
+.over { paint-order: stroke; stroke: var(--paper); stroke-width: 3px }
 .ours { fill: var(--ours) } .theirs { fill: var(--theirs) } .paper { fill: var(--paper) }
 """
 SERIES = 8
