@@ -139,8 +139,8 @@ def executor_tables(tasks):
     if facts := tasks.get("facts"):
         text += f"\nThe future of a trivial task has {facts[0]['future_bytes']} bytes. Alive: {facts[0]['alive']}. "
         text += f"{tasks.get('absent', '')}\n\n"
-        text += row_of(["executor", "a handle's bytes", "and what it holds"]) + "|---|---:|---|\n"
-        text += "".join(row_of([fact["peer"], str(fact.get("handle_bytes", NONE)), fact["handles"]]) for fact in facts)
+        text += row_of(["executor", "what a task is, and what its handle holds"]) + "|---|---|\n"
+        text += "".join(row_of([fact["peer"], fact["handles"]]) for fact in facts)
     for row in tasks.get("growth", []):
         counts = sorted({point[0] for points in row["peers"].values() for point in points})
         cells = [

@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Token};
 use pollywog_bench::http::hello;
-use pollywog_bench::listening_on;
+use pollywog_bench::{listening_on, uninterrupted};
 
 const LISTENER: Token = Token(usize::MAX);
 const SCRATCH: usize = 64 << 10;
@@ -133,7 +133,7 @@ fn main() -> io::Result<()> {
     let mut due: Vec<usize> = Vec::new();
     loop {
         let again = mem::take(&mut *woken.lock().expect("nobody panics"));
-        poll.poll(&mut events, (!again.is_empty()).then_some(std::time::Duration::ZERO))?;
+        uninterrupted(poll.poll(&mut events, (!again.is_empty()).then_some(std::time::Duration::ZERO)))?;
         due.extend(again);
         for event in &events {
             if event.token() == LISTENER {

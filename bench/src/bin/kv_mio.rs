@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::{Buf, BytesMut};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use pollywog_bench::listening_on;
+use pollywog_bench::{listening_on, uninterrupted};
 use pollywog_examples::kv::{Db, Next, Session};
 
 const LISTENER: Token = Token(usize::MAX);
@@ -97,7 +97,7 @@ fn main() -> io::Result<()> {
     let db = Db::new(1 << 30, Instant::now());
     let mut shared = Shared { db, buffer: vec![0; BUFFER], replies: BytesMut::new() };
     loop {
-        poll.poll(&mut events, None)?;
+        uninterrupted(poll.poll(&mut events, None))?;
         for event in &events {
             if event.token() == LISTENER {
                 while let Ok((mut stream, _)) = listener.accept() {

@@ -5,8 +5,8 @@ use std::io;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use pollywog_bench::connection::{Connection, Shared};
-use pollywog_bench::listening_on;
 use pollywog_bench::options::Options;
+use pollywog_bench::{listening_on, uninterrupted};
 
 const LISTENER: Token = Token(usize::MAX);
 
@@ -21,7 +21,7 @@ fn main() -> io::Result<()> {
     let mut free: Vec<usize> = Vec::new();
     let mut shared = Shared::new(options.mode);
     loop {
-        poll.poll(&mut events, None)?;
+        uninterrupted(poll.poll(&mut events, None))?;
         for event in &events {
             if event.token() == LISTENER {
                 while let Ok((mut stream, _)) = listener.accept() {

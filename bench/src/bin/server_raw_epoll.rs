@@ -5,8 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 
 use pollywog_bench::connection::{Connection, Shared};
-use pollywog_bench::listening_on;
 use pollywog_bench::options::Options;
+use pollywog_bench::{listening_on, uninterrupted};
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send, sockopt};
 
@@ -42,7 +42,8 @@ fn main() -> io::Result<()> {
     let mut free: Vec<usize> = Vec::new();
     let mut shared = Shared::new(options.mode);
     loop {
-        epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None)?;
+        let waited = epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None);
+        uninterrupted(waited.map(drop).map_err(Into::into))?;
         for Event { flags, data } in events.drain(..) {
             if data.u64() == LISTENER {
                 while let Ok(socket) = accept_with(&listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
