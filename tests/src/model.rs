@@ -128,7 +128,11 @@ pub fn rest(stream: &mut TcpStream) -> usize {
     let mut buffer = [0; 3000];
     let mut total = 0;
     loop {
-        let count = stream.read(&mut buffer).unwrap();
+        let count = match stream.read(&mut buffer) {
+            // A read with a time limit is not begun anew after a signal.
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read.unwrap(),
+        };
         if count == 0 {
             return total;
         }
