@@ -19,7 +19,7 @@ const BECOME: &str = "--become-server";
 /// The parent whose number is not known beforehand.
 const ANYBODY: i32 = 0;
 
-/// Becomes the server that the command line asks for: what [`command`] makes. Returns where it asks for none, or where
+/// Becomes the server that the command line asks for: what `command` makes. Returns where it asks for none, or where
 /// that failed.
 pub fn become_server() -> Option<ExitCode> {
     let mut arguments = env::args_os().skip(1);
