@@ -1,17 +1,20 @@
 //! What the kernel does, as far as the programs rely on it, or fail by it: no line of ours is tested here.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write, pipe};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use pollywog_tests::folder::Folder;
 use pollywog_tests::net::{Arrival, alone, arrived, arrived_bytes};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const EDGE: EventFlags = EventFlags::IN.union(EventFlags::ET);
@@ -291,4 +294,122 @@ fn what_is_accepted_from_a_listener_that_does_not_block_blocks() {
     let (accepted, _) = listener.accept().unwrap();
     assert!(fcntl_getfl(&listener).unwrap().contains(OFlags::NONBLOCK));
     assert!(!fcntl_getfl(&accepted).unwrap().contains(OFlags::NONBLOCK));
+}
+
+/// Unless asked for less (`EPOLLEXCLUSIVE`), the kernel tells everybody who watches, and one of them gets it.
+#[test]
+fn each_epoll_that_watches_a_listener_is_told_of_one_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let watchers = [EDGE, EDGE, EventFlags::IN].map(|flags| Epoll::watching(&listener, flags));
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    arrived(&listener, Arrival::IN);
+    for watcher in &watchers {
+        assert_eq!(watcher.flags(), EventFlags::IN);
+    }
+    listener.accept().unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn what_is_written_at_three_times_is_read_at_once() {
+    let (mut near, far) = pair();
+    for (line, count) in [("one\n", 4), ("two\n", 8), ("three\n", 14)] {
+        (&far).write_all(line.as_bytes()).unwrap();
+        arrived_bytes(&near, count);
+    }
+    let mut buffer = [0; 4096];
+    let count = near.read(&mut buffer).unwrap();
+    assert_eq!(&buffer[..count], b"one\ntwo\nthree\n");
+}
+
+#[test]
+fn who_leaves_while_in_the_queue_is_accepted_and_read_and_answered_all_the_same() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    client.write_all(b"hello\n").unwrap();
+    drop(client);
+    let (mut stream, _) = listener.accept().unwrap();
+    arrived(&stream, Arrival::RDHUP);
+    let mut buffer = [0; 4096];
+    assert_eq!(stream.read(&mut buffer).unwrap(), 6);
+    stream.write_all(b"hello\n").unwrap();
+    assert_eq!(stream.read(&mut buffer).unwrap(), 0, "the end came before the answer went out");
+}
+
+#[test]
+fn the_first_write_to_a_peer_that_has_closed_succeeds_and_the_next_is_a_broken_pipe() {
+    let (mut near, far) = pair();
+    drop(far);
+    arrived(&near, Arrival::RDHUP);
+    assert_eq!(near.write(b"x").unwrap(), 1, "it is in our own kernel's buffer");
+    arrived(&near, Arrival::HUP);
+    assert_eq!(near.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+}
+
+/// The bit of signal 13 in what the process ignores.
+#[test]
+fn a_program_whose_main_is_rusts_ignores_sigpipe() {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    assert_ne!(u64::from_str_radix(ignored.trim(), 16).unwrap() & 1 << (13 - 1), 0, "{ignored}");
+}
+
+/// What has arrived can be read here, and then the reset is an error. Other systems may throw that away, too.
+#[test]
+fn a_close_with_unread_bytes_resets_the_connection_and_what_has_not_left_is_lost() {
+    for size in [10, 1 << 26] {
+        let (mut near, far) = pair();
+        sends(&far, &near, b"never read");
+        let written = near.write(&vec![7; size]).unwrap();
+        drop(near);
+        arrived(&far, Arrival::HUP);
+        let mut came = Vec::new();
+        let error = (&far).read_to_end(&mut came).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        assert_eq!(came.len() < written, size > 10, "{} of {written}", came.len());
+    }
+}
+
+#[test]
+fn a_datagram_for_which_there_is_no_room_is_dropped_and_its_sender_is_not_told() {
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    receiver.set_nonblocking(true).unwrap();
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    sender.connect(receiver.local_addr().unwrap()).unwrap();
+    let sent = 10_000;
+    for _ in 0..sent {
+        assert_eq!(sender.send(&[7; 1000]).unwrap(), 1000);
+    }
+    let came = (0..).take_while(|_| receiver.recv(&mut [0; 1000]).is_ok()).count();
+    assert!((1..sent).contains(&came), "{came}");
+    assert_eq!(sender.take_error().unwrap().map(|error| error.kind()), None);
+}
+
+#[test]
+fn a_unix_connect_to_a_full_queue_blocks_and_no_edge_tells_when_there_is_room() {
+    let folder = Folder::new();
+    let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
+    let address = SocketAddrUnix::new(folder.path().join("socket")).unwrap();
+    let socket =
+        || rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK, None).unwrap();
+    rustix::net::listen(&listener, 1).unwrap();
+    let mut queue = Vec::new();
+    let (blocked, edges) = loop {
+        let next = socket();
+        let edges = Epoll::watching(&next, EventFlags::OUT | EventFlags::ET);
+        match rustix::net::connect(&next, &address) {
+            Ok(()) => queue.push(next),
+            Err(error) => {
+                assert_eq!(error, Errno::AGAIN);
+                break (next, edges);
+            }
+        }
+    };
+    assert!(edges.flags().contains(EventFlags::OUT), "writable, and not connected");
+    assert_eq!(rustix::net::connect(&blocked, &address), Err(Errno::AGAIN));
+    edges.is_silent();
+    listener.accept().unwrap();
+    edges.is_silent();
+    rustix::net::connect(&blocked, &address).unwrap();
 }
