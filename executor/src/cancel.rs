@@ -293,26 +293,10 @@ impl Likeness {
 }
 
 impl Cancelled<'_> {
-    fn leave(&mut self) {
-        let Some(place) = self.place.take() else { return };
-        let waker = self.token.node.lock().waiters.remove(&place.number);
-        drop(waker);
-    }
-}
-
-impl Future for Cancelled<'_> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { token, place } = &mut *self;
-        // A connection's task waits here with each message. Its waker is there still: whoever takes it out wakes it after.
-        if let Some(place) = place
-            && place.waker == Likeness::of(cx.waker())
-            && !token.node.is_cancelled()
-        {
-            return Poll::Pending;
-        }
-        let waker = cx.waker().clone();
+    #[cold]
+    fn enter(&mut self, waker: &Waker) -> Poll<()> {
+        let Self { token, place } = self;
+        let waker = waker.clone();
         let likeness = Likeness::of(&waker);
         let mut state = token.node.lock();
         if token.node.is_cancelled() {
@@ -324,6 +308,25 @@ impl Future for Cancelled<'_> {
         drop(state);
         drop(displaced);
         Poll::Pending
+    }
+
+    fn leave(&mut self) {
+        let Some(place) = self.place.take() else { return };
+        let waker = self.token.node.lock().waiters.remove(&place.number);
+        drop(waker);
+    }
+}
+
+impl Future for Cancelled<'_> {
+    type Output = ();
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // A connection's task waits here with each message. Its waker is there still: whoever takes it out wakes it after.
+        match &self.place {
+            Some(place) if place.waker == Likeness::of(cx.waker()) && !self.token.node.is_cancelled() => Poll::Pending,
+            _ => self.enter(cx.waker()),
+        }
     }
 }
 

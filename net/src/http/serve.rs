@@ -11,7 +11,6 @@ use ::hyper::body::{Body, Incoming};
 use ::hyper::server::conn::{http1, http2};
 use ::hyper::service::Service;
 use ::hyper::{Request, Response};
-use futures::future::{Either, select};
 use futures::io::{AsyncRead, AsyncWrite};
 
 use super::Http;
@@ -20,9 +19,9 @@ use super::error::into_io;
 use super::stream::HttpIo;
 use super::waiting::Waiting;
 use crate::budget::consume_budget;
-use crate::cancel::CancelToken;
+use crate::cancel::{CancelToken, Cancelled};
 use crate::hyper::PollywogExecutor;
-use crate::time::{sleep, timeout};
+use crate::time::{Sleep, sleep, timeout};
 
 /// How long the peer may take to close, once it was told that nothing more comes.
 const LINGER: Duration = Duration::from_secs(1);
@@ -88,13 +87,12 @@ impl Http {
         let progress = Progress::new(io.is_held_up().clone());
         let service = Answering { service, progress: progress.clone() };
         let mut connection = self.http1.serve_connection(io, service).with_upgrades();
-        let drive = Drive {
-            connection: Pin::new(&mut connection),
-            shutdown,
-            progress: &progress,
-            waiting: Waiting::new(self.header_read_timeout),
+        let ended = {
+            let waiting = Waiting::new(self.header_read_timeout);
+            let connection = Pin::new(&mut connection);
+            let mut drive = Drive::new(connection, shutdown, self.keep_alive_grace, &progress, waiting);
+            poll_fn(|cx| drive.poll(cx)).await
         };
-        let ended = drive.run(self.keep_alive_grace).await;
         let Some(parts) = connection.into_parts() else { return Ok(()) };
         match ended {
             // A client that has asked for nothing more is not late.
@@ -128,12 +126,15 @@ impl Http {
     {
         let progress = service.progress.clone();
         let mut connection = self.http2.serve_connection(&mut io, service);
-        let drive =
-            Drive { connection: Pin::new(&mut connection), shutdown, progress: &progress, waiting: Waiting::new(None) };
         // It tells the client to ask elsewhere, and answers what has been asked.
         let at_once = Duration::ZERO;
-        let Ok(result) = drive.run(at_once).await else { return Ok(()) };
+        let ended = {
+            let connection = Pin::new(&mut connection);
+            let mut drive = Drive::new(connection, shutdown, at_once, &progress, Waiting::new(None));
+            poll_fn(|cx| drive.poll(cx)).await
+        };
         drop(connection);
+        let Ok(result) = ended else { return Ok(()) };
         result.map_err(into_io)?;
         linger(io).await;
         Ok(())
@@ -176,33 +177,58 @@ struct Late;
 /// What runs a connection to its end.
 struct Drive<'a, C> {
     connection: Pin<&'a mut C>,
-    shutdown: &'a CancelToken,
+    stage: Stage<'a>,
+    grace: Duration,
     progress: &'a Progress,
     waiting: Waiting,
 }
 
-impl<C: Graceful> Drive<'_, C> {
-    /// Draining, it stays for `grace`: whoever has just sent a request gets an answer, which says that it was the last.
-    /// hyper by itself closes an idle connection at once, and resets that request.
-    async fn run(mut self, grace: Duration) -> Result<C::Output, Late> {
-        let mut cancelled = self.shutdown.cancelled();
-        let ended = poll_fn(|cx| match Pin::new(&mut cancelled).poll(cx) {
-            Poll::Ready(()) => Poll::Ready(None),
-            Poll::Pending => self.poll(cx).map(Some),
-        });
-        if let Some(ended) = ended.await {
-            return ended;
-        }
-        self.progress.is_draining.set(true);
-        // In this order: what has come by the end of the grace is answered too.
-        if let Either::Left((ended, _)) = select(poll_fn(|cx| self.poll(cx)), sleep(grace)).await {
-            return ended;
-        }
-        self.connection.as_mut().graceful_shutdown();
-        poll_fn(|cx| self.poll(cx)).await
+enum Stage<'a> {
+    Serving(Cancelled<'a>),
+    /// Draining, it stays for the grace: whoever has just sent a request gets an answer, which says that it was the
+    /// last. hyper by itself closes an idle connection at once, and resets that request.
+    Grace(Sleep),
+    Ending,
+}
+
+impl<'a, C: Graceful> Drive<'a, C> {
+    fn new(
+        connection: Pin<&'a mut C>,
+        shutdown: &'a CancelToken,
+        grace: Duration,
+        progress: &'a Progress,
+        waiting: Waiting,
+    ) -> Self {
+        Self { connection, stage: Stage::Serving(shutdown.cancelled()), grace, progress, waiting }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<C::Output, Late>> {
+        if let Stage::Serving(cancelled) = &mut self.stage {
+            if Pin::new(cancelled).poll(cx).is_pending() {
+                return self.poll_connection(cx);
+            }
+            self.progress.is_draining.set(true);
+            self.stage = Stage::Grace(sleep(self.grace));
+        }
+        self.poll_drain(cx)
+    }
+
+    #[cold]
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<Result<C::Output, Late>> {
+        // In this order: what has come by the end of the grace is answered too.
+        let ended = self.poll_connection(cx);
+        if ended.is_pending()
+            && let Stage::Grace(sleep) = &mut self.stage
+            && Pin::new(sleep).poll(cx).is_ready()
+        {
+            self.stage = Stage::Ending;
+            self.connection.as_mut().graceful_shutdown();
+            return self.poll_connection(cx);
+        }
+        ended
+    }
+
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Result<C::Output, Late>> {
         if let Poll::Ready(result) = self.connection.as_mut().poll(cx) {
             return Poll::Ready(Ok(result));
         }

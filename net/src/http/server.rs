@@ -160,9 +160,12 @@ impl Http {
     {
         let grace = self.keep_alive_grace.min(server.get_drain_timeout() / 2);
         let shared = Rc::new((self.clone().keep_alive_grace(grace), service));
-        let handler = |connection| {
+        let handler = |connection: Connection<L::Stream>| {
             let shared = shared.clone();
-            async move { shared.0.serve_connection(connection, &shared.1).await }
+            async move {
+                let shutdown = connection.shutdown_token().clone();
+                shared.0.serve_stream(connection, &shutdown, &shared.1).await
+            }
         };
         server.serve_until(shutdown, handler).await
     }

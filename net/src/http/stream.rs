@@ -155,20 +155,19 @@ impl<S: AsyncWrite + Unpin> Write for HttpIo<S> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let size: usize = buffers.iter().map(|buffer| buffer.len()).sum();
         let stream = Pin::new(&mut self.stream);
-        let written = if buffers.len() > 1 && size <= SMALL {
-            with_lent(|room| {
-                let mut end = 0;
-                for buffer in buffers {
-                    room[end..end + buffer.len()].copy_from_slice(buffer);
-                    end += buffer.len();
+        let written = with_lent(|room| {
+            let mut end = 0;
+            for buffer in buffers {
+                let start = end;
+                end += buffer.len();
+                match room[..SMALL].get_mut(start..end) {
+                    Some(place) => place.copy_from_slice(buffer),
+                    None => return Write::poll_write_vectored(stream, cx, buffers),
                 }
-                Write::poll_write(stream, cx, &room[..end])
-            })
-        } else {
-            Write::poll_write_vectored(stream, cx, buffers)
-        };
+            }
+            Write::poll_write(stream, cx, &room[..end])
+        });
         self.noting(written)
     }
 

@@ -14,8 +14,9 @@ use crate::time::{self, Sleep, sleep_until};
 #[derive(Debug)]
 pub(super) struct Waiting {
     timeout: Option<Duration>,
-    /// The request that is waited for, by its number, and until when.
-    until: Option<(u64, Instant)>,
+    /// The request that is waited for, by its number, and since when.
+    request: Option<u64>,
+    since: Instant,
     /// It fires at that time or before.
     sleep: Option<Sleep>,
     /// Whom it wakes.
@@ -24,29 +25,31 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn new(timeout: Option<Duration>) -> Self {
-        Self { timeout, until: None, sleep: None, waker: None }
+        Self { timeout, request: None, since: time::coarse_now(), sleep: None, waker: None }
     }
 
     /// Ready when the client is late. To be called after each poll of the connection.
+    #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, progress: &Progress) -> Poll<()> {
         let Some(timeout) = self.timeout else { return Poll::Pending };
         if progress.is_answering() {
             return Poll::Pending;
         }
-        let number = progress.requests();
-        let deadline = match self.until {
-            Some((waited_for, deadline)) if waited_for == number => deadline,
-            _ => {
-                let now = time::coarse_now();
-                // A deadline that no clock reaches is none.
-                let Some(deadline) = now.checked_add(timeout) else { return Poll::Pending };
-                self.until = Some((number, deadline));
-                if self.wakes(cx) && self.sleep.as_ref().is_some_and(|sleep| now < sleep.deadline()) {
-                    return Poll::Pending;
-                }
-                deadline
+        if self.request != Some(progress.requests()) {
+            self.request = Some(progress.requests());
+            self.since = time::coarse_now();
+            // The timer that runs finds out.
+            if self.sleep.as_ref().is_some_and(|sleep| self.since < sleep.deadline()) && self.wakes(cx) {
+                return Poll::Pending;
             }
-        };
+        }
+        self.poll_timer(cx, timeout)
+    }
+
+    #[cold]
+    fn poll_timer(&mut self, cx: &mut Context<'_>, timeout: Duration) -> Poll<()> {
+        // A deadline that no clock reaches is none.
+        let Some(deadline) = self.since.checked_add(timeout) else { return Poll::Pending };
         if !self.wakes(cx) {
             self.waker = Some(cx.waker().clone());
         }
