@@ -6,10 +6,13 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
 
 use pollywog_examples::models::{MODELS, Model, Program as Made};
+use rustix::process::Pid;
+use rustix::thread::gettid;
 use socket2::{Domain, Socket, Type};
 
 use crate::limits::{has, has_io_uring, skip};
@@ -148,6 +151,8 @@ pub struct Deaf {
     stream: TcpStream,
     sent: Arc<AtomicUsize>,
     sending: thread::JoinHandle<()>,
+    /// The thread that sends, in `/proc`.
+    thread: Pid,
 }
 
 impl Deaf {
@@ -159,11 +164,14 @@ impl Deaf {
         let stream = program.connect();
         let sent = Arc::new(AtomicUsize::new(0));
         let (mut writer, count) = (stream.try_clone().unwrap(), Arc::clone(&sent));
+        let (tell, told) = channel();
         let sending = thread::spawn(move || {
+            tell.send(gettid()).unwrap();
             // It ends when the direction is shut down.
             loop {
                 let total = count.load(Ordering::Relaxed);
-                let piece: Vec<u8> = (total..total + 4096).map(byte).collect();
+                // Nothing that a buffer is a multiple of: the last answer that there is room for is cut in two.
+                let piece: Vec<u8> = (total..total + 4099).map(byte).collect();
                 match writer.write(&piece) {
                     Ok(written) => count.store(total + written, Ordering::Relaxed),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("it was held up for {LIMIT:?}"),
@@ -171,7 +179,12 @@ impl Deaf {
                 }
             }
         });
-        Self { stream, sent, sending }
+        Self { stream, sent, sending, thread: told.recv().unwrap() }
+    }
+
+    /// Whether there is no room for what it would send now: then, and only then, its thread sleeps.
+    pub fn is_held_up(&self) -> bool {
+        state(&format!("/proc/self/task/{}/stat", self.thread)) == 'S'
     }
 
     /// How much the server and the sockets have taken.
@@ -193,16 +206,18 @@ impl Deaf {
 #[track_caller]
 pub fn sleeps(program: &Program) {
     let start = Instant::now();
-    loop {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", program.id())).unwrap();
-        // After the name, which is in parentheses.
-        let (_, state) = stat.rsplit_once(") ").unwrap();
-        if state.starts_with('S') {
-            return;
-        }
-        assert!(start.elapsed() < LIMIT, "it never sleeps: {stat}");
+    while state(&format!("/proc/{}/stat", program.id())) != 'S' {
+        assert!(start.elapsed() < LIMIT, "it never sleeps");
         thread::yield_now();
     }
+}
+
+/// What a thread does, as its `stat` says: `R` runs, `S` sleeps, `T` is stopped.
+fn state(stat: &str) -> char {
+    let stat = fs::read_to_string(stat).unwrap();
+    // After the name, which is in parentheses.
+    let (_, rest) = stat.rsplit_once(") ").unwrap();
+    rest.chars().next().unwrap()
 }
 
 /// strace on the first thread of a program that runs, with these options; `None`, with a line that says so, where it may

@@ -14,6 +14,7 @@ use pollywog_tests::model::{
     with_small_buffers,
 };
 use pollywog_tests::program::{LIMIT, Program, Signal, path, run};
+use pollywog_tests::queues::{held, queues, until};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::SockRef;
 
@@ -121,6 +122,23 @@ fn each_gives_a_half_closed_client_all_its_bytes() {
     });
 }
 
+/// All that there is to be told was told once, when the program looks for the first time.
+#[test]
+fn each_finds_what_came_while_it_stood_still() {
+    each("each_finds_what_came_while_it_stood_still", any, |_, program| {
+        // More reads than a client has in one turn, and no more than a connection holds that nobody has accepted.
+        let bytes: Vec<u8> = (0..63 << 10).map(byte).collect();
+        let mut stream = held(&program, || {
+            let mut stream = program.connect();
+            stream.write_all(&bytes).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            until("all of it has arrived", || queues(&stream)?.close_wait.then_some(()));
+            stream
+        });
+        assert_eq!(rest(&mut stream), bytes.len());
+    });
+}
+
 #[test]
 fn a_client_that_does_not_read_holds_nobody_up_and_loses_nothing() {
     let test = "a_client_that_does_not_read_holds_nobody_up_and_loses_nothing";
@@ -128,13 +146,13 @@ fn a_client_that_does_not_read_holds_nobody_up_and_loses_nothing() {
         let mut other = program.connect();
         ask(&mut other, b"before");
         let deaf = Deaf::start(&program);
-        // Until it has not moved for many words of the other one.
+        // Until it has been held up for many words of the other one.
         let (mut still, mut before) = (0, 0);
         while still < 200 {
             ask(&mut other, b"and on we go");
             let now = deaf.sent();
             assert!(now < Deaf::TOO_MUCH, "it is read from though it takes nothing");
-            still = if now > 0 && now == before { still + 1 } else { 0 };
+            still = if now > 0 && now == before && deaf.is_held_up() { still + 1 } else { 0 };
             before = now;
         }
         if waits(model) {
@@ -179,9 +197,13 @@ fn who_has_nothing_to_do_sleeps() {
 
 #[test]
 fn a_pause_of_the_process_is_no_error() {
-    each("a_pause_of_the_process_is_no_error", any, |_, program| {
+    each("a_pause_of_the_process_is_no_error", any, |model, program| {
         let mut stream = program.connect();
         ask(&mut stream, b"before");
+        // The signal is to find it in the call that waits.
+        if waits(model) {
+            sleeps(&program);
+        }
         program.signal(Signal::STOP);
         let stat = format!("/proc/{}/stat", program.id());
         while !fs::read_to_string(&stat).unwrap().contains(") T ") {
