@@ -48,7 +48,15 @@ fn a_line_too_many_or_too_few_is_a_fault() {
     let fault = only_fault("```console\n$ echo one\none\ntwo\n```\n");
     assert_eq!(fault, "book/src/page.md:4: expected 'two', got the end of 'echo one'");
     assert!(only_fault("```console\n$ echo one\n```\n").contains("also prints 'one'"));
+    let fault = only_fault("```console\n$ echo one; echo; echo two; echo\none\n$ true\n```\n");
+    assert_eq!(fault, "book/src/page.md:2: 'echo one; echo; echo two; echo' also prints '' and 1 more lines");
     assert!(only_fault("```console\n$ false\n```\n").contains("exit status: 1"));
+}
+
+#[test]
+fn an_empty_line_counts_but_at_the_end() {
+    is_well("```console\n$ echo one; echo; echo\none\n$ echo; echo two\n\ntwo\n$ true\n```\n");
+    assert!(only_fault("```console\n$ echo one; echo\none\ntwo\n$ true\n```\n").contains("got ''"));
 }
 
 #[test]
@@ -90,6 +98,17 @@ fn keys_end_programs() {
     is_well("```console\n$ trap 'echo bye; exit' INT; echo ready; while :; do sleep 0.01; done\nready\n^C\nbye\n```\n");
     assert!(only_fault("```console\n^C\n```\n").contains("nothing runs"));
     assert!(only_fault("```console\n< words\n```\n").contains("nothing reads"));
+}
+
+#[test]
+fn what_still_runs_at_the_end_may_tidy_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("socket");
+    let command = format!("touch {0}; trap 'rm {0}; exit' INT; echo up; while :; do sleep 0.01; done", file.display());
+    is_well(&format!("```console\n$ {command}\nup\n```\n"));
+    assert!(!file.exists());
+    // Who does not end is killed.
+    is_well("```console\n$ trap '' INT; echo up; while :; do sleep 0.01; done\nup\n```\n");
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub fn walk_page(workspace: &Workspace, page: &str) -> io::Result<Walked> {
             walk.fence(&console, body, line)?;
         }
     }
-    walk.end();
+    walk.end()?;
     Ok(walk.walked)
 }
 
@@ -200,10 +200,11 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Lines that came and that the page does not show.
+    /// Lines that came and that the page does not show. Empty ones at the end would not be seen there.
     fn more(&mut self, seat: &Seat, lines: &[String]) -> bool {
-        let Some(first) = lines.first().filter(|_| !seat.any) else { return false };
-        let others = match lines.len() - 1 {
+        let Some(last) = lines.iter().rposition(|line| !line.is_empty()).filter(|_| !seat.any) else { return false };
+        let first = &lines[0];
+        let others = match last {
             0 => String::new(),
             others => format!(" and {others} more lines"),
         };
@@ -212,12 +213,13 @@ impl Walk<'_> {
     }
 
     /// Ends what still runs.
-    fn end(&mut self) {
+    fn end(&mut self) -> io::Result<()> {
         for (_, mut seat) in std::mem::take(&mut self.terminals) {
-            let lines = seat.terminal.kill();
+            let lines = seat.terminal.close()?;
             if !self.stopped {
                 self.more(&seat, &lines);
             }
         }
+        Ok(())
     }
 }

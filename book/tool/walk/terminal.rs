@@ -21,7 +21,9 @@ const BUILD_LIMIT: Duration = Duration::from_secs(600);
 /// How long a program that waits is watched.
 const WATCHED: Duration = Duration::from_millis(300);
 /// How long a line may take from a program that has ended to us, where another one holds the pipe open.
-const LATE: Duration = Duration::from_millis(200);
+const LATE: Duration = Duration::from_secs(1);
+/// How long a program has to tidy up when its terminal is closed.
+const TIDYING: Duration = Duration::from_secs(2);
 
 /// What comes from a terminal next.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,11 +62,13 @@ impl Terminal {
 
     /// Starts a command; the one before has ended.
     pub(super) fn start(&mut self, command: &str) -> io::Result<()> {
-        let keep = "trap 'pwd >\"$WALK/directory\"; export -p >\"$WALK/variables\"' EXIT
-            . \"$WALK/variables\"; cd \"$(cat \"$WALK/directory\")\"";
+        let keep = "trap 'pwd >\"$WALK/directory\"; export -p >\"$WALK/variables\"' EXIT; . \"$WALK/variables\"";
+        let directory = fs::read_to_string(self.state.path().join("directory"))?;
         let (reader, writer) = io::pipe()?;
         let mut bash = Command::new("bash");
         bash.args(["-c", &format!("{keep}\n{command}")]).env("WALK", self.state.path());
+        // Not by a `cd` that reads the file: bash forgets a Ctrl-C that comes while it waits for a substitution.
+        bash.current_dir(directory.trim_end_matches('\n'));
         bash.env("PYTHONUNBUFFERED", "1").env("CARGO_TERM_COLOR", "never").env("CARGO_NET_OFFLINE", "true");
         for (name, _) in env::vars_os() {
             // What `cargo run` tells of this package: build scripts that look at it would run again.
@@ -136,10 +140,17 @@ impl Terminal {
         }
     }
 
-    /// The lines that have come and were not asked for; the command is ended.
-    pub(super) fn kill(&mut self) -> Vec<String> {
-        let Some(running) = self.running.take() else { return Vec::new() };
-        running.lines.try_iter().collect()
+    /// The lines that have come and were not asked for. What still runs is ended as with Ctrl-C, so that it takes along
+    /// what it has made (the file of a socket), and is killed if it does not.
+    pub(super) fn close(&mut self) -> io::Result<Vec<String>> {
+        let Some(mut running) = self.running.take() else { return Ok(Vec::new()) };
+        let lines = running.lines.try_iter().collect();
+        running.group.signal(Signal::INT);
+        let deadline = Instant::now() + TIDYING;
+        while running.group.0.try_wait()?.is_none() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(lines)
     }
 }
 
