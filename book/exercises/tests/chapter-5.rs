@@ -1,6 +1,7 @@
 //! Exercises of chapter 5.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
 use std::os::unix::net::UnixStream;
 
 /// What a non-blocking read has answered.
@@ -50,8 +51,8 @@ struct Requests {
     begun: Vec<u8>,
 }
 
-/// 5.2: Reads what `stream` has now, and gives the lines that are whole, without their ends. It never waits, and it
-/// loses nothing. After the end of the stream it fails with `UnexpectedEof`.
+/// 5.2: Reads once what `stream` has now, and gives the lines that are whole, without their ends: none at 'not now'. It
+/// never waits, and it loses nothing. After the end of the stream it fails with `UnexpectedEof`.
 #[cfg(not(feature = "solutions"))]
 impl Requests {
     fn take(&mut self, stream: &mut impl Read) -> io::Result<Vec<Vec<u8>>> {
@@ -65,12 +66,16 @@ impl Requests {
 impl Requests {
     fn take(&mut self, stream: &mut impl Read) -> io::Result<Vec<Vec<u8>>> {
         let mut buffer = [0; 4096];
-        match stream.read(&mut buffer) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => self.begun.extend_from_slice(&buffer[..count]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        }
+        let count = loop {
+            match stream.read(&mut buffer) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(count) => break count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            }
+        };
+        self.begun.extend_from_slice(&buffer[..count]);
         let mut lines = Vec::new();
         while let Some(end) = self.begun.iter().position(|&byte| byte == b'\n') {
             let line = self.begun.drain(..=end);
@@ -118,4 +123,23 @@ fn nothing_yet_is_no_request_and_no_end() {
     drop(far);
     let end = requests.take(&mut near).expect_err("5.2: the client has gone");
     assert_eq!(end.kind(), ErrorKind::UnexpectedEof, "5.2: and that is no wait");
+}
+
+/// Fails once as a call does that a signal has cut short, and then gives a line.
+struct CutShort(bool);
+
+impl Read for CutShort {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !mem::replace(&mut self.0, true) {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        buffer[..4].copy_from_slice(b"one\n");
+        Ok(4)
+    }
+}
+
+#[test]
+fn a_read_that_a_signal_cut_short_is_made_again() {
+    let lines = Requests::default().take(&mut CutShort(false)).expect("5.2: a signal is no error of the client");
+    assert_eq!(lines, [b"one"], "5.2: the line was there");
 }
