@@ -78,10 +78,12 @@ enum Event {
 }
 
 impl Guest {
-    /// Reads, executes, and writes what the socket takes at once. `None` is the end of the connection.
-    async fn answer(&mut self) -> io::Result<Option<Turn>> {
+    /// Reads, executes, and writes what the socket takes at once, whose result is the inner one. `None` is the end of the
+    /// connection.
+    fn answer(&mut self) -> impl Future<Output = io::Result<Option<io::Result<Turn>>>> {
         let Self { connection, shared, session, rest } = self;
-        let turn = |bytes: &[u8]| {
+        let connection = &*connection;
+        connection.read_with(move |bytes| {
             let mut replies = shared.replies.borrow_mut();
             let mut db = shared.db.borrow_mut();
             let turn = session.turn(bytes, &mut db, &mut replies, time::now());
@@ -93,8 +95,7 @@ impl Guest {
                 waker.wake();
             }
             (turn.consumed, result.map(|()| turn))
-        };
-        connection.read_with(turn).await?.transpose()
+        })
     }
 
     /// Waits for commands and answers them; for a subscriber, waits for messages, too. Those come first, since they
@@ -109,7 +110,8 @@ impl Guest {
                 return Poll::Ready(result.map(|()| Event::Message).map_err(io::Error::other));
             }
             if let Poll::Ready(result) = answer.as_mut().poll(cx) {
-                return Poll::Ready(result.map(|turn| turn.map_or(Event::End, Event::Answered)));
+                let turn = result.and_then(Option::transpose);
+                return Poll::Ready(turn.map(|turn| turn.map_or(Event::End, Event::Answered)));
             }
             match &mut told {
                 Some(told) => told.as_mut().poll(cx).map(|()| Ok(Event::Told)),

@@ -134,10 +134,15 @@ fn copy(mut from: &[u8], buffers: &mut [io::IoSliceMut<'_>]) -> usize {
 }
 
 impl<S: ByteIo> ByteStream<S> {
-    pub(crate) async fn read_with<R>(&self, borrow: impl FnOnce(&[u8]) -> (usize, R)) -> io::Result<Option<R>> {
+    /// A future of one layer, like the methods that call this: an `async fn` around it would be another one to go through
+    /// with each message.
+    pub(crate) fn read_with<R>(
+        &self,
+        borrow: impl FnOnce(&[u8]) -> (usize, R),
+    ) -> impl Future<Output = io::Result<Option<R>>> {
         let waiter = Waiter::new(Direction::Read);
         let mut borrow = Some(borrow);
-        poll_fn(|cx| self.poll_read_with(cx, &waiter, &mut borrow)).await
+        poll_fn(move |cx| self.poll_read_with(cx, &waiter, &mut borrow))
     }
 
     fn poll_read_with<R, F>(

@@ -202,8 +202,11 @@ macro_rules! stream_methods {
             /// assert_eq!(line().await?, None);
             /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
             /// ```
-            pub async fn read_with<R>(&self, borrow: impl FnOnce(&[u8]) -> (usize, R)) -> io::Result<Option<R>> {
-                self.stream.read_with(borrow).await
+            pub fn read_with<R>(
+                &self,
+                borrow: impl FnOnce(&[u8]) -> (usize, R),
+            ) -> impl Future<Output = io::Result<Option<R>>> {
+                self.stream.read_with(borrow)
             }
 
             /// Closes one direction or both. A reader that waits on this side then gets what stands in the queue and

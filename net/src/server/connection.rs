@@ -184,13 +184,14 @@ macro_rules! byte_methods {
             /// # Cancel safety
             ///
             #[doc = concat!("As [`", stringify!($stream), "::read_with`].")]
-            pub async fn read_with<R>(&self, borrow: impl FnOnce(&[u8]) -> (usize, R)) -> io::Result<Option<R>> {
-                let activity = &self.activity;
-                let noting = |bytes: &[u8]| {
-                    activity.note(bytes.len());
+            pub fn read_with<R>(
+                &self,
+                borrow: impl FnOnce(&[u8]) -> (usize, R),
+            ) -> impl Future<Output = io::Result<Option<R>>> {
+                self.stream.read_with(move |bytes| {
+                    self.activity.note(bytes.len());
                     borrow(bytes)
-                };
-                self.stream.read_with(noting).await
+                })
             }
 
             #[doc = concat!("As [`", stringify!($stream), "::try_read`].")]
