@@ -86,7 +86,8 @@ impl Guest {
         connection.read_with(move |bytes| {
             let mut replies = shared.replies.borrow_mut();
             let mut db = shared.db.borrow_mut();
-            let turn = session.turn(bytes, &mut db, &mut replies, time::now());
+            // One clock for whatever is asked in a turn of the loop.
+            let turn = session.turn(bytes, &mut db, &mut replies, time::coarse_now());
             let subscribers = db.wakers();
             drop(db);
             let result = write_now(connection, &mut replies, rest);
