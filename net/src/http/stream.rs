@@ -156,18 +156,21 @@ impl<S: AsyncWrite + Unpin> Write for HttpIo<S> {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let stream = Pin::new(&mut self.stream);
-        let written = with_lent(|room| {
-            let mut end = 0;
-            for buffer in buffers {
-                let start = end;
-                end += buffer.len();
-                match room[..SMALL].get_mut(start..end) {
-                    Some(place) => place.copy_from_slice(buffer),
-                    None => return Write::poll_write_vectored(stream, cx, buffers),
+        let written = match buffers {
+            [buffer] => Write::poll_write(stream, cx, buffer),
+            _ => with_lent(|room| {
+                let mut end = 0;
+                for buffer in buffers {
+                    let start = end;
+                    end += buffer.len();
+                    match room[..SMALL].get_mut(start..end) {
+                        Some(place) => place.copy_from_slice(buffer),
+                        None => return Write::poll_write_vectored(stream, cx, buffers),
+                    }
                 }
-            }
-            Write::poll_write(stream, cx, &room[..end])
-        });
+                Write::poll_write(stream, cx, &room[..end])
+            }),
+        };
         self.noting(written)
     }
 

@@ -15,8 +15,7 @@ use crate::time::{self, Sleep, sleep_until};
 pub(super) struct Waiting {
     timeout: Option<Duration>,
     /// The request that is waited for, by its number, and since when.
-    request: Option<u64>,
-    since: Instant,
+    request: Option<(u64, Instant)>,
     /// It fires at that time or before.
     sleep: Option<Sleep>,
     /// Whom it wakes.
@@ -25,7 +24,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn new(timeout: Option<Duration>) -> Self {
-        Self { timeout, request: None, since: time::coarse_now(), sleep: None, waker: None }
+        Self { timeout, request: None, sleep: None, waker: None }
     }
 
     /// Ready when the client is late. To be called after each poll of the connection.
@@ -35,21 +34,26 @@ impl Waiting {
         if progress.is_answering() {
             return Poll::Pending;
         }
-        if self.request != Some(progress.requests()) {
-            self.request = Some(progress.requests());
-            self.since = time::coarse_now();
-            // The timer that runs finds out.
-            if self.sleep.as_ref().is_some_and(|sleep| self.since < sleep.deadline()) && self.wakes(cx) {
-                return Poll::Pending;
+        let number = progress.requests();
+        let since = match self.request {
+            Some((waited_for, since)) if waited_for == number => since,
+            _ => {
+                let now = time::coarse_now();
+                self.request = Some((number, now));
+                // The timer that runs finds out.
+                if self.sleep.as_ref().is_some_and(|sleep| now < sleep.deadline()) && self.wakes(cx) {
+                    return Poll::Pending;
+                }
+                now
             }
-        }
-        self.poll_timer(cx, timeout)
+        };
+        self.poll_timer(cx, since, timeout)
     }
 
     #[cold]
-    fn poll_timer(&mut self, cx: &mut Context<'_>, timeout: Duration) -> Poll<()> {
+    fn poll_timer(&mut self, cx: &mut Context<'_>, since: Instant, timeout: Duration) -> Poll<()> {
         // A deadline that no clock reaches is none.
-        let Some(deadline) = self.since.checked_add(timeout) else { return Poll::Pending };
+        let Some(deadline) = since.checked_add(timeout) else { return Poll::Pending };
         if !self.wakes(cx) {
             self.waker = Some(cx.waker().clone());
         }
