@@ -15,7 +15,8 @@ use crate::{TcpListener, UnixListener};
 /// Set by the first [`Inherited::from_env`]: a descriptor has one owner.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// The listening sockets that the process was started with, in the order in which they were given.
+/// The listening sockets that the process was started with, in the order in which they were given: systemd gives those
+/// of one unit in the order of its file, and those of several units in none (`sd_listen_fds(3)`). Names are not read.
 ///
 /// A service manager opens them, and says in the environment how many there are (`LISTEN_FDS`, from descriptor 3 on) and
 /// for whom (`LISTEN_PID`): systemd does, and `systemd-socket-activate` for a try. They are open before the server runs
@@ -84,7 +85,8 @@ enum Socket {
 
 impl Inherited {
     /// Takes those that the environment speaks of. There is none where it says nothing, and where it speaks of another
-    /// process (`LISTEN_PID`). From then on they are closed in programs that this process starts (`CLOEXEC`).
+    /// process (`LISTEN_PID`). Without that variable they are taken, as they are not by `sd_listen_fds(3)`. From then on
+    /// those that can be served are closed in programs that this process starts (`CLOEXEC`).
     ///
     /// Call it at the beginning of `main`: it takes the variables out of the environment, which no other thread may read
     /// meanwhile, and believes what they say of descriptors. What they say is said once: later calls find nothing.
