@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use clap::Parser;
+use futures::AsyncWriteExt;
 use futures::future::{Either, select};
-use futures::{AsyncReadExt, AsyncWriteExt};
 use pollywog_examples::kv::{Db, Next, Session, Turn};
 use pollywog_examples::{address, interrupted, listen, say, warn};
 use pollywog_net::cancel::Cancelled;
@@ -101,25 +101,27 @@ impl Guest {
 
     /// Waits for commands and answers them; for a subscriber, waits for messages, too. Those come first, since they
     /// were published before whatever is executed next. With `told` it also waits for the end of the server.
-    async fn event(&mut self, mut told: Option<Pin<&mut Cancelled<'_>>>) -> io::Result<Event> {
+    fn event(&mut self, mut told: Option<Pin<&mut Cancelled<'_>>>) -> impl Future<Output = io::Result<Event>> {
         let outbox = self.session.outbox().cloned();
-        let mut answer = pin!(self.answer());
-        poll_fn(|cx| {
+        let mut answer = self.answer();
+        poll_fn(move |cx| {
             if let Some(outbox) = &outbox
                 && let Poll::Ready(result) = outbox.poll_message(cx)
             {
                 return Poll::Ready(result.map(|()| Event::Message).map_err(io::Error::other));
             }
-            if let Poll::Ready(result) = answer.as_mut().poll(cx) {
-                let turn = result.and_then(Option::transpose);
-                return Poll::Ready(turn.map(|turn| turn.map_or(Event::End, Event::Answered)));
+            if let Poll::Ready(result) = Pin::new(&mut answer).poll(cx) {
+                return Poll::Ready(match result {
+                    Ok(Some(Ok(turn))) => Ok(Event::Answered(turn)),
+                    Ok(None) => Ok(Event::End),
+                    Ok(Some(Err(error))) | Err(error) => Err(error),
+                });
             }
             match &mut told {
                 Some(told) => told.as_mut().poll(cx).map(|()| Ok(Event::Told)),
                 None => Poll::Pending,
             }
         })
-        .await
     }
 
     /// Writes the rest of the replies. A subscriber who is cut off does not get them any more.
@@ -139,12 +141,9 @@ impl Guest {
     async fn linger(&mut self) -> io::Result<()> {
         let mut connection = &self.connection;
         connection.close().await?;
-        let mut discarded = [0; 4096];
-        let _ = time::timeout(LINGER, async {
-            while connection.read(&mut discarded).await? > 0 {}
-            io::Result::Ok(())
-        })
-        .await;
+        // Into the buffer that is lent: one in here would be a part of every connection's memory.
+        let discard = async { while let Ok(Some(())) = connection.read_with(|bytes| (bytes.len(), ())).await {} };
+        let _ = time::timeout(LINGER, discard).await;
         Ok(())
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn lift() {
 /// });
 /// # Ok::<(), pollywog_executor::TooManyExecutors>(())
 /// ```
-#[inline]
+#[inline(always)]
 pub fn charge<T>(cx: &mut Context<'_>, operation: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
     if LEFT.get() == 0 {
         defer(cx);

@@ -146,7 +146,7 @@ impl Core {
     }
 
     /// Polls a task that was taken out of its slot, or cancels it, and puts in order what comes of it.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn run_task(&self, key: TaskId, id: Id, mut task: TaskBox, aborted: bool) {
         budget::refill();
         if aborted {
@@ -159,6 +159,11 @@ impl Core {
                 return;
             }
         }
+        self.finish(key, id, task);
+    }
+
+    #[inline(never)]
+    fn finish(&self, key: TaskId, id: Id, task: TaskBox) {
         let (joiner, detached) = self.tasks.borrow_mut().finish(key, task);
         wake_all(joiner);
         if let Some(task) = detached {

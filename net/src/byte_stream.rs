@@ -78,7 +78,7 @@ impl<S: ByteIo> ByteStream<S> {
         waiter: Option<&Waiter>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.source.poll_io(cx, Reading, waiter, |io| Ok(left(io.read(buffer)?, buffer.len())))
+        self.source.poll_syscall(cx, Reading, waiter, |io| Ok(left(io.read(buffer)?, buffer.len())))
     }
 
     #[inline]
@@ -98,17 +98,17 @@ impl<S: ByteIo> ByteStream<S> {
             return one_charge(cx).map(|()| Ok(self.leftover.read(buffers)));
         }
         let room = total(buffers);
-        self.source.poll_io(cx, Reading, None, |io| Ok(left(io.read_vectored(buffers)?, room)))
+        self.source.poll_syscall(cx, Reading, None, |io| Ok(left(io.read_vectored(buffers)?, room)))
     }
 
     #[inline]
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        self.source.poll_io(cx, Writing, None, |io| Ok(left(io.write(buffer)?, buffer.len())))
+        self.source.poll_syscall(cx, Writing, None, |io| Ok(left(io.write(buffer)?, buffer.len())))
     }
 
     pub(crate) fn poll_write_vectored(&self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let room = total(buffers);
-        self.source.poll_io(cx, Writing, None, |io| Ok(left(io.write_vectored(buffers)?, room)))
+        self.source.poll_syscall(cx, Writing, None, |io| Ok(left(io.write_vectored(buffers)?, room)))
     }
 
     /// Shuts down writing. Reading goes on.
@@ -205,7 +205,7 @@ impl<S: ByteIo> ByteStream<S> {
         if self.leftover.is_some() {
             return one_charge(cx).map(|()| Ok(self.leftover.append(make_room(buffer), buffer)));
         }
-        self.source.poll_io(cx, Reading, Some(waiter), |io| receive(io, buffer))
+        self.source.poll_syscall(cx, Reading, Some(waiter), |io| receive(io, buffer))
     }
 
     pub(crate) fn try_read_buf(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
@@ -241,7 +241,7 @@ fn make_room(buffer: &mut Vec<u8>) -> usize {
 /// A transfer of `count` bytes where `room` was offered. Zero is the end, or an empty buffer: neither says anything
 /// of what is left.
 #[inline]
-fn left(count: usize, room: usize) -> Left<usize> {
+pub(crate) fn left(count: usize, room: usize) -> Left<usize> {
     if 0 < count && count < room { Left::Nothing(count) } else { Left::Maybe(count) }
 }
 

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use pollywog_executor::budget;
 
-use crate::byte_stream::{ByteIo, ByteStream};
+use crate::byte_stream::{ByteIo, ByteStream, left};
 use crate::io::Lent;
 use crate::sources::Direction;
 use crate::waiter::Waiter;
@@ -123,6 +123,10 @@ pub(crate) fn one_charge(cx: &mut Context<'_>) -> Poll<()> {
     budget::charge(cx, |_| Poll::Ready(()))
 }
 
+fn no_runtime() -> io::Error {
+    io::Error::other("`read_with` borrows from a Pollywog runtime: none runs here")
+}
+
 fn copy(mut from: &[u8], buffers: &mut [io::IoSliceMut<'_>]) -> usize {
     let all = from.len();
     for buffer in buffers {
@@ -172,16 +176,22 @@ impl<S: ByteIo> ByteStream<S> {
             Some(rest) => self.leftover.put(rest),
             None => {}
         }
-        let Some(mut lent) = Lent::take() else {
-            return Poll::Ready(Err(io::Error::other("`read_with` borrows from a Pollywog runtime: none runs here")));
-        };
-        let buffer = &mut *lent.buffer;
-        let count = match ready!(self.poll_read_raw(cx, Some(waiter), buffer)) {
+        // Borrowed for a read that is worth a try: a wait needs none.
+        let mut lent = None;
+        let read = self.source.poll_syscall(cx, Direction::Read, Some(waiter), |io| {
+            let lent = match &mut lent {
+                Some(lent) => lent,
+                none => none.insert(Lent::take().ok_or_else(no_runtime)?),
+            };
+            Ok(left(io.read(&mut lent.buffer)?, lent.buffer.len()))
+        });
+        let count = match ready!(read) {
             Ok(0) => return Poll::Ready(Ok(None)),
             Ok(count) => count,
             Err(error) => return Poll::Ready(Err(error)),
         };
-        let fresh = &buffer[..count];
+        let lent = lent.expect("what was read is in there");
+        let fresh = &lent.buffer[..count];
         let rest = match self.leftover.take() {
             Some(mut rest) => {
                 rest.extend(fresh);

@@ -23,6 +23,7 @@ use pollywog_executor::spawn;
 use crate::context;
 use crate::interest::Ready;
 use crate::reactor::Shared;
+use crate::source::{Io, Left};
 use crate::sources::{Direction, Sources};
 use crate::waiter::Waiter;
 
@@ -56,12 +57,19 @@ pub(crate) struct Descriptor<'a> {
 pub(crate) enum Prospect {
     /// It may succeed, or nothing is known.
     Try,
-    /// It would block, and an event will wake who waits now. What stood in its place is to be dropped.
-    Waits { displaced: Option<Waker> },
-    /// It would block, and who waits has a waker of another make, to be cloned with nothing borrowed.
+    /// It would block, and an event will wake who waits.
     Wait,
     /// It would block, but no event will say so before the source is registered.
     Register,
+}
+
+/// What became of an operation.
+pub(crate) enum Attempt<R> {
+    Done(io::Result<R>),
+    /// It would block, and an event will wake who waits now. What stood in its place is to be dropped.
+    Waits {
+        displaced: Option<Waker>,
+    },
 }
 
 impl Registration {
@@ -79,9 +87,8 @@ impl Registration {
         Key::from_u64(self.state(direction)).filter(|key| key.get() != DRAINED)
     }
 
-    /// What this thread's reactor knows of `direction`. Where that is nothing new, `waker` is noted in the same look.
-    #[inline(always)]
-    pub(crate) fn prospect(&self, direction: Direction, waiter: Option<&Waiter>, waker: &Waker) -> Prospect {
+    /// What this thread's reactor knows of `direction`.
+    pub(crate) fn prospect(&self, direction: Direction, waiter: Option<&Waiter>) -> Prospect {
         match self.state(direction) {
             NONE => Prospect::Try,
             // Where it cannot be registered, trying is all that can be done.
@@ -89,11 +96,32 @@ impl Registration {
             DRAINED => Prospect::Register,
             key => context::with(|reactor| match (reactor, Key::from_u64(key)) {
                 (Some(reactor), Some(key)) if reactor.id == key.executor() => {
-                    reactor.sources.borrow_mut().try_or_wait(key, direction, waiter, TaskId::of(waker))
+                    match reactor.sources.borrow().is_worth_a_try(key, direction, waiter) {
+                        true => Prospect::Try,
+                        false => Prospect::Wait,
+                    }
                 }
                 _ => Prospect::Try,
             }),
         }
+    }
+
+    /// As [`Sources::attempt`], which borrows the table while `operation` runs. `None` also where `direction` is not
+    /// registered with this thread's reactor, or `waker` is of another make.
+    #[inline(always)]
+    pub(crate) fn attempt<S: Io, R>(
+        &self,
+        direction: Direction,
+        waiter: Option<&Waiter>,
+        waker: &Waker,
+        operation: impl FnMut() -> io::Result<Left<R>>,
+    ) -> Option<Attempt<R>> {
+        let key = self.key(direction)?;
+        let task = TaskId::of(waker)?;
+        context::with(|reactor| {
+            let reactor = reactor.filter(|reactor| reactor.id == key.executor())?;
+            reactor.sources.borrow_mut().attempt::<S, R>(key, direction, waiter, task, operation)
+        })
     }
 
     /// What this thread's table says of `direction`; nothing where it is not registered there.

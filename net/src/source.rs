@@ -18,7 +18,7 @@ use pollywog_executor::budget;
 use pollywog_executor::driver::Key;
 
 use crate::interest::{Interest, Ready};
-use crate::registration::{Descriptor, Prospect, Registration};
+use crate::registration::{Attempt, Descriptor, Prospect, Registration};
 use crate::sources::{Direction, POLL};
 use crate::waiter::{Waiter, Waiters};
 
@@ -111,43 +111,71 @@ impl<S: Io> Source<S> {
         cx: &mut Context<'_>,
         direction: Direction,
         waiter: Option<&Waiter>,
+        operation: impl FnMut(&S) -> io::Result<Left<R>>,
+    ) -> Poll<io::Result<R>> {
+        budget::charge(cx, |cx| self.poll_step_by_step(cx, direction, waiter, operation))
+    }
+
+    /// As [`poll_io`](Self::poll_io), for an `operation` that is a system call and runs nothing foreign: one look at the
+    /// table, which stays borrowed meanwhile, does for what is known, what the call said, and who waits.
+    #[inline(always)]
+    pub(crate) fn poll_syscall<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        waiter: Option<&Waiter>,
         mut operation: impl FnMut(&S) -> io::Result<Left<R>>,
     ) -> Poll<io::Result<R>> {
         budget::charge(cx, |cx| {
-            loop {
-                match self.registration.prospect(direction, waiter, cx.waker()) {
-                    Prospect::Try => {}
-                    Prospect::Waits { displaced } => {
-                        drop(displaced);
-                        return Poll::Pending;
-                    }
-                    Prospect::Wait => return self.wait(cx, direction, waiter),
-                    // Nothing to try for, as far as is known; what came since is reported now.
-                    Prospect::Register => match self.enter(direction, waiter) {
-                        Ok(()) => continue,
-                        Err(error) => return Poll::Ready(Err(error)),
-                    },
+            match self.registration.attempt::<S, R>(direction, waiter, cx.waker(), || operation(&self.io)) {
+                Some(Attempt::Done(result)) => Poll::Ready(result),
+                Some(Attempt::Waits { displaced }) => {
+                    drop(displaced);
+                    Poll::Pending
                 }
-                match operation(self.io()) {
-                    Ok(Left::Maybe(result)) => return Poll::Ready(Ok(result)),
-                    Ok(Left::Nothing(result)) => {
-                        if S::SHORT_MEANS_DRAINED {
-                            self.registration.drained(direction);
-                        }
-                        return Poll::Ready(Ok(result));
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        if let Err(error) = self.enter(direction, waiter) {
-                            return Poll::Ready(Err(error));
-                        }
-                        self.would_block(direction, Ready::of_operation(direction));
-                        return self.wait(cx, direction, waiter);
-                    }
-                    Err(error) => return Poll::Ready(Err(error)),
-                }
+                None => self.poll_step_by_step(cx, direction, waiter, operation),
             }
         })
+    }
+
+    /// With nothing borrowed while `operation` runs, wherever the source is registered.
+    #[inline(never)]
+    fn poll_step_by_step<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        waiter: Option<&Waiter>,
+        mut operation: impl FnMut(&S) -> io::Result<Left<R>>,
+    ) -> Poll<io::Result<R>> {
+        loop {
+            match self.registration.prospect(direction, waiter) {
+                Prospect::Try => {}
+                Prospect::Wait => return self.wait(cx, direction, waiter),
+                // Nothing to try for, as far as is known; what came since is reported now.
+                Prospect::Register => match self.enter(direction, waiter) {
+                    Ok(()) => continue,
+                    Err(error) => return Poll::Ready(Err(error)),
+                },
+            }
+            match operation(self.io()) {
+                Ok(Left::Maybe(result)) => return Poll::Ready(Ok(result)),
+                Ok(Left::Nothing(result)) => {
+                    if S::SHORT_MEANS_DRAINED {
+                        self.registration.drained(direction);
+                    }
+                    return Poll::Ready(Ok(result));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if let Err(error) = self.enter(direction, waiter) {
+                        return Poll::Ready(Err(error));
+                    }
+                    self.would_block(direction, Ready::of_operation(direction));
+                    return self.wait(cx, direction, waiter);
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
     }
 
     /// Waits for something of `interest` that was reported since the operation last blocked. It can be wrong: the

@@ -1,6 +1,7 @@
 //! The table of registered sources: for each direction, what is known of its readiness, and who waits for it.
 
 use std::collections::HashMap;
+use std::io;
 use std::mem;
 use std::task::Waker;
 
@@ -8,7 +9,8 @@ use mio::event::Event;
 use pollywog_executor::driver::{ExecutorId, Key, Sequence, Slots, TaskId};
 
 use crate::interest::Ready;
-use crate::registration::Prospect;
+use crate::registration::Attempt;
+use crate::source::{Io, Left};
 use crate::waiter::Waiter;
 
 /// One of the two directions of a source.
@@ -51,6 +53,20 @@ struct Side {
 type Crowd = HashMap<(Key, Direction), Vec<(Place, Waker)>>;
 
 impl Side {
+    /// The kernel said 'would block': what was reported is used up, and any change brings a new edge.
+    fn would_block(&mut self, used_up: Ready) {
+        self.ready = self.ready - used_up;
+    }
+
+    /// The operation has drained the direction, which it will not do again without a new edge; unless it was closed,
+    /// failed, or met urgent data: then only trying tells.
+    #[inline]
+    fn drained(&mut self, direction: Direction) {
+        if self.ready == Ready::open(direction) {
+            self.ready = Ready::EMPTY;
+        }
+    }
+
     #[inline]
     fn take_waiters(&mut self, crowd: &mut Crowd, key: Key, direction: Direction, mut each: impl FnMut(Waker)) {
         if let Some(waker) = self.waker.take() {
@@ -116,26 +132,50 @@ impl Sources {
         self.slots.get(key).map(|entry| entry.sides[direction as usize].ready)
     }
 
-    /// Whether an operation of `direction` is worth a try; otherwise `task` is noted, as [`wait`](Self::wait) does.
-    #[inline]
-    pub(crate) fn try_or_wait(
+    /// Whether an operation of `direction` is worth a try. Nobody knows anything of a stale key: the operation tells.
+    pub(crate) fn is_worth_a_try(&self, key: Key, direction: Direction, waiter: Option<&Waiter>) -> bool {
+        let Some(ready) = self.ready(key, direction) else { return true };
+        let is_worth_it = !(ready & Ready::of_operation(direction)).is_empty();
+        // What made it ready has taken out whoever waited.
+        if let Some(waiter) = waiter.filter(|_| is_worth_it) {
+            waiter.taken_out(key);
+        }
+        is_worth_it
+    }
+
+    /// Runs `operation` if it is worth a try, and notes what it says. Where it would block, `task` waits. `None` where the
+    /// key is stale.
+    #[inline(always)]
+    pub(crate) fn attempt<S: Io, R>(
         &mut self,
         key: Key,
         direction: Direction,
         waiter: Option<&Waiter>,
-        task: Option<TaskId>,
-    ) -> Prospect {
-        // Nobody knows anything of a stale key: the operation tells.
-        let Some(entry) = self.slots.get_mut(key) else { return Prospect::Try };
-        let side = &mut entry.sides[direction as usize];
+        task: TaskId,
+        mut operation: impl FnMut() -> io::Result<Left<R>>,
+    ) -> Option<Attempt<R>> {
+        let side = &mut self.slots.get_mut(key)?.sides[direction as usize];
         if !(side.ready & Ready::of_operation(direction)).is_empty() {
             // What made it ready has taken out whoever waited.
             if let Some(waiter) = waiter {
                 waiter.taken_out(key);
             }
-            return Prospect::Try;
+            loop {
+                match operation() {
+                    Ok(Left::Maybe(result)) => return Some(Attempt::Done(Ok(result))),
+                    Ok(Left::Nothing(result)) => {
+                        if S::SHORT_MEANS_DRAINED {
+                            side.drained(direction);
+                        }
+                        return Some(Attempt::Done(Ok(result)));
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => return Some(Attempt::Done(Err(error))),
+                }
+            }
+            side.would_block(Ready::of_operation(direction));
         }
-        let Some(task) = task else { return Prospect::Wait };
         let place = match waiter {
             None => POLL,
             Some(waiter) => waiter.park(key, || {
@@ -144,10 +184,10 @@ impl Sources {
             }),
         };
         if side.is_crowded || (side.waker.is_some() && side.place != place) {
-            return Prospect::Waits { displaced: self.wait(key, direction, place, &mut Some(task.waker())) };
+            return Some(Attempt::Waits { displaced: self.wait(key, direction, place, &mut Some(task.waker())) });
         }
         side.place = place;
-        Prospect::Waits { displaced: side.waker.replace(task.waker()) }
+        Some(Attempt::Waits { displaced: side.waker.replace(task.waker()) })
     }
 
     /// How many events a direction has had.
@@ -155,21 +195,17 @@ impl Sources {
         self.slots.get(key).map_or(0, |entry| entry.sides[direction as usize].events)
     }
 
-    /// The kernel said 'would block': what was reported is used up, and any change brings a new edge.
+    /// See [`Side::would_block`].
     pub(crate) fn would_block(&mut self, key: Key, direction: Direction, used_up: Ready) {
         if let Some(side) = self.side(key, direction) {
-            side.ready = side.ready - used_up;
+            side.would_block(used_up);
         }
     }
 
-    /// The operation has drained the direction, which it will not do again without a new edge; unless it was closed,
-    /// failed, or met urgent data: then only trying tells.
-    #[inline]
+    /// See [`Side::drained`].
     pub(crate) fn drained(&mut self, key: Key, direction: Direction) {
-        if let Some(side) = self.side(key, direction)
-            && side.ready == Ready::open(direction)
-        {
-            side.ready = Ready::EMPTY;
+        if let Some(side) = self.side(key, direction) {
+            side.drained(direction);
         }
     }
 
