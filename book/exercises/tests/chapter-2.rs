@@ -35,7 +35,7 @@ fn listener(backlog: i32) -> TcpListener {
 }
 
 #[test]
-fn the_queue_holds_one_more_than_it_was_told() {
+fn the_queue_holds_what_was_counted() {
     for backlog in [0, 1, 5, 50] {
         let listener = listener(backlog);
         let addr = listener.local_addr().unwrap();
@@ -45,8 +45,8 @@ fn the_queue_holds_one_more_than_it_was_told() {
     }
 }
 
-/// 2.2: As `echo` of the iterative server; but a client that lets us wait for longer than `patience`, whatever for, is
-/// given up with an error.
+/// 2.2: As `echo` of the iterative server; but a client that lets us wait for longer than `patience` at a time, whatever
+/// for, is given up, with the error of that `read` or `write`.
 #[cfg(not(feature = "solutions"))]
 fn echo_with_patience(stream: TcpStream, patience: Duration) -> io::Result<()> {
     drop(stream);
@@ -97,7 +97,24 @@ fn a_client_that_does_not_read_is_given_up() {
     let sending = thread::spawn(move || while client.write_all(&[0; 4096]).is_ok() {});
     let result = bounded(LIMIT, "2.2: it still waits for room to write", move || echo_with_patience(server, PATIENCE));
     assert!(is_given_up(&result), "2.2: the error of the write is what tells, and here is {result:?}");
-    sending.join().unwrap();
+    bounded(LIMIT, "2.2: the connection is still open", move || sending.join().unwrap());
+}
+
+#[test]
+fn a_client_that_speaks_slowly_is_served_to_its_end() {
+    let (server, mut client) = pair();
+    client.set_read_timeout(Some(LIMIT)).unwrap();
+    let speaking = thread::spawn(move || {
+        for _ in 0..5 {
+            client.write_all(b"word").unwrap();
+            client.read_exact(&mut [0; 4]).expect("2.2: each word comes back");
+            thread::sleep(Duration::from_millis(300));
+        }
+    });
+    let patience = Duration::from_secs(1);
+    let result = bounded(LIMIT, "2.2: it does not see the end", move || echo_with_patience(server, patience));
+    assert!(result.is_ok(), "2.2: it never waited for longer than its patience at a time, and here is {result:?}");
+    speaking.join().unwrap();
 }
 
 #[test]
@@ -108,6 +125,7 @@ fn a_client_that_speaks_gets_its_words_and_the_end() {
     let result = bounded(LIMIT, "2.2: it does not see the end", move || echo_with_patience(server, PATIENCE));
     assert!(result.is_ok(), "2.2: the end is no error, and here is {result:?}");
     let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
+    client.set_read_timeout(Some(LIMIT)).unwrap();
+    client.read_to_string(&mut answer).expect("2.2: the connection is still open");
     assert_eq!(answer, "one\ntwo\n", "2.2: what comes back is not what was sent");
 }
