@@ -3,6 +3,7 @@
 #[cfg(feature = "solutions")]
 use std::io::Read;
 use std::io::{self, PipeReader, Write, pipe};
+use std::thread;
 use std::time::Duration;
 
 use pollywog_exercises::bounded;
@@ -110,12 +111,17 @@ fn the_silent_one_of_two_is_not_waited_for() {
     for speaks in [0, 1] {
         let ((left, to_left), (right, to_right)) = (pipe().unwrap(), pipe().unwrap());
         let writers = [to_left, to_right];
-        (&writers[speaks]).write_all(b"hello").unwrap();
+        let speaking = thread::spawn(move || {
+            // After a while: who has only looked has seen nobody.
+            thread::sleep(Duration::from_millis(50));
+            (&writers[speaks]).write_all(b"hello").unwrap();
+            writers
+        });
         let answer = bounded(Duration::from_secs(10), "4.2: it waits for the one who is silent", move || {
             first_to_speak([left, right])
         });
         let answer = answer.unwrap();
         assert_eq!(answer, (speaks, b"hello".to_vec()), "4.2: pipe {speaks} has spoken");
-        drop(writers);
+        drop(speaking.join().unwrap());
     }
 }

@@ -143,3 +143,18 @@ fn a_read_that_a_signal_cut_short_is_made_again() {
     let lines = Requests::default().take(&mut CutShort(false)).expect("5.2: a signal is no error of the client");
     assert_eq!(lines, [b"one"], "5.2: the line was there");
 }
+
+/// A connection that the other side has reset.
+struct Reset;
+
+impl Read for Reset {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(ErrorKind::ConnectionReset.into())
+    }
+}
+
+#[test]
+fn given_a_broken_connection_is_told() {
+    let error = Requests::default().take(&mut Reset).expect_err("5.2: nothing more comes, and somebody has to know");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "5.2: the error of the read is what tells");
+}
