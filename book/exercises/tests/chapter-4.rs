@@ -89,8 +89,8 @@ fn so_are_those_of_programs_that_one_has_not_seen() {
     }
 }
 
-/// 4.2: Two people may speak. Gives what the first of them to speak has said, and who that is, 0 or 1. One thread, and
-/// it sleeps until then.
+/// 4.2: Two people may speak. Gives what the first of them to speak has said, and who that is, 0 or 1. Who hangs up has
+/// spoken, too, and has said nothing. One thread, and it sleeps until then.
 #[cfg(not(feature = "solutions"))]
 fn first_to_speak(pipes: [PipeReader; 2]) -> io::Result<(usize, Vec<u8>)> {
     todo!("4.2: wait for both of {pipes:?}, then read one")

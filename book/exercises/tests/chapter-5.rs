@@ -1,7 +1,6 @@
 //! Exercises of chapter 5.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::mem;
 use std::os::unix::net::UnixStream;
 
 /// What a non-blocking read has answered.
@@ -51,8 +50,9 @@ struct Requests {
     begun: Vec<u8>,
 }
 
-/// 5.2: Reads once what `stream` has now, and gives the lines that are whole, without their ends: none at 'not now'. It
-/// never waits, and it loses nothing. After the end of the stream it fails with `UnexpectedEof`.
+/// 5.2: Reads once what `stream` has now (and again if a signal cut that short), and gives the lines that are whole,
+/// without their ends: none at 'not now'. It never waits, and it loses nothing. After the end of the stream it fails with
+/// `UnexpectedEof`.
 #[cfg(not(feature = "solutions"))]
 impl Requests {
     fn take(&mut self, stream: &mut impl Read) -> io::Result<Vec<Vec<u8>>> {
@@ -125,22 +125,51 @@ fn nothing_yet_is_no_request_and_no_end() {
     assert_eq!(end.kind(), ErrorKind::UnexpectedEof, "5.2: and that is no wait");
 }
 
-/// Fails once as a call does that a signal has cut short, and then gives a line.
-struct CutShort(bool);
+#[test]
+fn half_a_line_is_no_request_at_the_end_either() {
+    let (mut near, mut far) = client();
+    let mut requests = Requests::default();
+    far.write_all(b"hal").unwrap();
+    drop(far);
+    assert_eq!(requests.take(&mut near).unwrap(), [b""; 0], "5.2: no line has ended yet");
+    let end = requests.take(&mut near).expect_err("5.2: and none ever will");
+    assert_eq!(end.kind(), ErrorKind::UnexpectedEof, "5.2: the end is told by this error");
+}
+
+#[test]
+fn a_line_is_given_as_it_came_however_long() {
+    let (mut near, mut far) = client();
+    let mut requests = Requests::default();
+    let long = [&[b'x'; 5_000][..], b" \r"].concat();
+    far.write_all(&[&long[..], b"\n"].concat()).unwrap();
+    let mut lines = requests.take(&mut near).unwrap();
+    while lines.is_empty() {
+        lines = requests.take(&mut near).expect("5.2: it has not come to the end of the line");
+        assert!(!requests.begun.is_empty() || !lines.is_empty(), "5.2: the beginning of the line is lost");
+    }
+    assert!(lines == [long], "5.2: all of the line but its end is the request");
+}
+
+/// Fails once as a call does that a signal has cut short, and then gives a line; counts its reads.
+struct CutShort(u32);
 
 impl Read for CutShort {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if !mem::replace(&mut self.0, true) {
-            return Err(ErrorKind::Interrupted.into());
+        self.0 += 1;
+        match self.0 {
+            1 => Err(ErrorKind::Interrupted.into()),
+            2 => {
+                buffer[..4].copy_from_slice(b"one\n");
+                Ok(4)
+            }
+            _ => panic!("5.2: the line had come, and it read once more"),
         }
-        buffer[..4].copy_from_slice(b"one\n");
-        Ok(4)
     }
 }
 
 #[test]
 fn a_read_that_a_signal_cut_short_is_made_again() {
-    let lines = Requests::default().take(&mut CutShort(false)).expect("5.2: a signal is no error of the client");
+    let lines = Requests::default().take(&mut CutShort(0)).expect("5.2: a signal is no error of the client");
     assert_eq!(lines, [b"one"], "5.2: the line was there");
 }
 
