@@ -36,7 +36,7 @@ fn kind_of(trace: &str) -> Kind {
     // In this order: a program that is told of readiness, in whatever way, makes calls that are refused, too.
     if has(&["io_uring_enter("]) {
         Kind::Asynchronous
-    } else if has(&["--- SIGIO", "O_ASYNC", "FASYNC"]) {
+    } else if has(&["--- SIGIO", "rt_sigtimedwait(", "O_ASYNC", "FASYNC"]) {
         Kind::SignalDriven
     } else if has(&["poll(", "poll_wait(", "poll_pwait(", "select(", "select6("]) {
         Kind::Multiplexed
@@ -82,6 +82,11 @@ fn so_are_those_of_programs_that_one_has_not_seen() {
              recvfrom(4, 0x7ffd, 4096, 0, NULL, NULL) = -1 EAGAIN (Resource temporarily unavailable)",
             Kind::SignalDriven,
         ),
+        (
+            "recvfrom(4, 0x7ffd, 4096, 0, NULL, NULL) = -1 EAGAIN (Resource temporarily unavailable)\n\
+             rt_sigtimedwait([IO], NULL, NULL, 8) = 29 (SIGIO)",
+            Kind::SignalDriven,
+        ),
         ("io_uring_enter(4, 2, 1, IORING_ENTER_GETEVENTS, NULL, 128) = 2", Kind::Asynchronous),
     ] {
         let found = kind_of(trace);
@@ -123,5 +128,19 @@ fn the_silent_one_of_two_is_not_waited_for() {
         let answer = answer.unwrap();
         assert_eq!(answer, (speaks, b"hello".to_vec()), "4.2: pipe {speaks} has spoken");
         drop(speaking.join().unwrap());
+    }
+}
+
+#[test]
+fn who_hangs_up_has_spoken() {
+    for leaves in [0, 1] {
+        let ((left, to_left), (right, to_right)) = (pipe().unwrap(), pipe().unwrap());
+        let mut writers = [Some(to_left), Some(to_right)];
+        writers[leaves] = None;
+        let answer = bounded(Duration::from_secs(10), "4.2: it waits for the one who has stayed", move || {
+            first_to_speak([left, right])
+        });
+        assert_eq!(answer.unwrap(), (leaves, Vec::new()), "4.2: pipe {leaves} has come to its end");
+        drop(writers);
     }
 }
