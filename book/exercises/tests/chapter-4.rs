@@ -94,8 +94,8 @@ fn so_are_those_of_programs_that_one_has_not_seen() {
     }
 }
 
-/// 4.2: Two people may speak. Gives what the first of them to speak has said, and who that is, 0 or 1. Who hangs up has
-/// spoken, too, and has said nothing. One thread, and it sleeps until then.
+/// 4.2: Two people may speak. Gives what the first of them to speak has said (what one read of at most 64 bytes gives),
+/// and who that is, 0 or 1. Who hangs up has spoken, too, and has said nothing. One thread, and it sleeps until then.
 #[cfg(not(feature = "solutions"))]
 fn first_to_speak(pipes: [PipeReader; 2]) -> io::Result<(usize, Vec<u8>)> {
     todo!("4.2: wait for both of {pipes:?}, then read one")
@@ -119,14 +119,14 @@ fn the_silent_one_of_two_is_not_waited_for() {
         let speaking = thread::spawn(move || {
             // After a while: who has only looked has seen nobody.
             thread::sleep(Duration::from_millis(50));
-            (&writers[speaks]).write_all(b"hello").unwrap();
+            (&writers[speaks]).write_all(&[b'x'; 60]).unwrap();
             writers
         });
         let answer = bounded(Duration::from_secs(10), "4.2: it waits for the one who is silent", move || {
             first_to_speak([left, right])
         });
         let answer = answer.unwrap();
-        assert_eq!(answer, (speaks, b"hello".to_vec()), "4.2: pipe {speaks} has spoken");
+        assert_eq!(answer, (speaks, vec![b'x'; 60]), "4.2: pipe {speaks} has spoken");
         drop(speaking.join().unwrap());
     }
 }

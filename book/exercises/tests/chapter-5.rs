@@ -189,3 +189,25 @@ fn given_a_broken_connection_is_told() {
     let error = Requests::default().take(&mut Reset).expect_err("5.2: nothing more comes, and somebody has to know");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset, "5.2: the error of the read is what tells");
 }
+
+/// A stream whose reads answer one after the other what was written down for them.
+struct Script(Vec<io::Result<&'static [u8]>>);
+
+impl Read for Script {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.0.remove(0)?;
+        buffer[..bytes.len()].copy_from_slice(bytes);
+        Ok(bytes.len())
+    }
+}
+
+#[test]
+fn what_has_begun_outlasts_a_wait_and_a_signal() {
+    let [not_now, signal] = [ErrorKind::WouldBlock, ErrorKind::Interrupted].map(|kind| Err(kind.into()));
+    let mut stream = Script(vec![Ok(b"\xff\0a"), not_now, signal, Ok(b"b\n")]);
+    let mut requests = Requests::default();
+    for _ in 0..2 {
+        assert_eq!(requests.take(&mut stream).unwrap(), [b""; 0], "5.2: no line has ended yet");
+    }
+    assert_eq!(requests.take(&mut stream).unwrap(), [b"\xff\0ab"], "5.2: the beginning and its rest");
+}
