@@ -11,7 +11,7 @@ use crate::interest::{Interest, Ready};
 use crate::lent::{Leftover, one_charge};
 use crate::source::{Io, Left, Source};
 use crate::sources::Direction::{Read as Reading, Write as Writing};
-use crate::waiter::{Waiter, Waiters};
+use crate::waiter::Waiters;
 
 /// `MSG_NOSIGNAL`, with which writing to a peer that is gone is an error and not `SIGPIPE`. std has no vectored write with
 /// it, and none for Unix streams. Elsewhere std sets what the system has for it on the socket, if anything.
@@ -71,22 +71,11 @@ impl<S: ByteIo> ByteStream<S> {
         self.source.io()
     }
 
-    /// Reads from the socket alone: what `read_with` left comes before.
-    pub(crate) fn poll_read_raw(
-        &self,
-        cx: &mut Context<'_>,
-        waiter: Option<&Waiter>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.source.poll_syscall(cx, Reading, waiter, |io| Ok(left(io.read(buffer)?, buffer.len())))
-    }
-
-    #[inline]
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.leftover.is_some() {
             return one_charge(cx).map(|()| Ok(self.leftover.read(&mut [IoSliceMut::new(buffer)])));
         }
-        self.poll_read_raw(cx, None, buffer)
+        self.source.poll_syscall(cx, Reading, None, |io| Ok(left(io.read(buffer)?, buffer.len())))
     }
 
     pub(crate) fn poll_read_vectored(
@@ -199,7 +188,7 @@ impl<S: ByteIo> ByteStream<S> {
     pub(crate) fn poll_read_buf(
         &self,
         cx: &mut Context<'_>,
-        waiter: &Waiter,
+        waiter: &crate::waiter::Waiter,
         buffer: &mut Vec<u8>,
     ) -> Poll<io::Result<usize>> {
         if self.leftover.is_some() {

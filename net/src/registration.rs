@@ -64,7 +64,7 @@ pub(crate) enum Prospect {
 }
 
 /// What became of an operation.
-pub(crate) enum Attempt<R> {
+pub(crate) enum Outcome<R> {
     Done(io::Result<R>),
     /// It would block, and an event will wake who waits now. What stood in its place is to be dropped.
     Waits {
@@ -115,7 +115,7 @@ impl Registration {
         waiter: Option<&Waiter>,
         waker: &Waker,
         operation: impl FnMut() -> io::Result<Left<R>>,
-    ) -> Option<Attempt<R>> {
+    ) -> Option<Outcome<R>> {
         let key = self.key(direction)?;
         let task = TaskId::of(waker)?;
         context::with(|reactor| {

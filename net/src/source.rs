@@ -18,7 +18,7 @@ use pollywog_executor::budget;
 use pollywog_executor::driver::Key;
 
 use crate::interest::{Interest, Ready};
-use crate::registration::{Attempt, Descriptor, Prospect, Registration};
+use crate::registration::{Descriptor, Outcome, Prospect, Registration};
 use crate::sources::{Direction, POLL};
 use crate::waiter::{Waiter, Waiters};
 
@@ -128,8 +128,8 @@ impl<S: Io> Source<S> {
     ) -> Poll<io::Result<R>> {
         budget::charge(cx, |cx| {
             match self.registration.attempt::<S, R>(direction, waiter, cx.waker(), || operation(&self.io)) {
-                Some(Attempt::Done(result)) => Poll::Ready(result),
-                Some(Attempt::Waits { displaced }) => {
+                Some(Outcome::Done(result)) => Poll::Ready(result),
+                Some(Outcome::Waits { displaced }) => {
                     drop(displaced);
                     Poll::Pending
                 }

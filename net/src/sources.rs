@@ -9,7 +9,7 @@ use mio::event::Event;
 use pollywog_executor::driver::{ExecutorId, Key, Sequence, Slots, TaskId};
 
 use crate::interest::Ready;
-use crate::registration::Attempt;
+use crate::registration::Outcome;
 use crate::source::{Io, Left};
 use crate::waiter::Waiter;
 
@@ -153,7 +153,7 @@ impl Sources {
         waiter: Option<&Waiter>,
         task: TaskId,
         mut operation: impl FnMut() -> io::Result<Left<R>>,
-    ) -> Option<Attempt<R>> {
+    ) -> Option<Outcome<R>> {
         let side = &mut self.slots.get_mut(key)?.sides[direction as usize];
         if !(side.ready & Ready::of_operation(direction)).is_empty() {
             // What made it ready has taken out whoever waited.
@@ -162,16 +162,16 @@ impl Sources {
             }
             loop {
                 match operation() {
-                    Ok(Left::Maybe(result)) => return Some(Attempt::Done(Ok(result))),
+                    Ok(Left::Maybe(result)) => return Some(Outcome::Done(Ok(result))),
                     Ok(Left::Nothing(result)) => {
                         if S::SHORT_MEANS_DRAINED {
                             side.drained(direction);
                         }
-                        return Some(Attempt::Done(Ok(result)));
+                        return Some(Outcome::Done(Ok(result)));
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) => return Some(Attempt::Done(Err(error))),
+                    Err(error) => return Some(Outcome::Done(Err(error))),
                 }
             }
             side.would_block(Ready::of_operation(direction));
@@ -184,10 +184,10 @@ impl Sources {
             }),
         };
         if side.is_crowded || (side.waker.is_some() && side.place != place) {
-            return Some(Attempt::Waits { displaced: self.wait(key, direction, place, &mut Some(task.waker())) });
+            return Some(Outcome::Waits { displaced: self.wait(key, direction, place, &mut Some(task.waker())) });
         }
         side.place = place;
-        Some(Attempt::Waits { displaced: side.waker.replace(task.waker()) })
+        Some(Outcome::Waits { displaced: side.waker.replace(task.waker()) })
     }
 
     /// How many events a direction has had.
