@@ -37,7 +37,7 @@ fn serve(listener: TcpListener) -> io::Result<()> {
     let mut clients = Vec::new();
     loop {
         let knocking = ask_everybody(&listener, &mut clients);
-        // A signal that came while we were asking is still there: both return at once, or `wait` does the next time.
+        // A signal that came while we were asking is kept, and `wait` returns at once.
         if knocking {
             thread::sleep(PAUSE);
         } else {

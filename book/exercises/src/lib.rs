@@ -10,9 +10,12 @@
 //!
 //! This file holds what the tests of several chapters share.
 
+use std::fs;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use rustix::thread::gettid;
 
 /// Runs `body`, and fails with `hint` if it takes longer than `limit`. What goes on for ever would hang the test
 /// without it.
@@ -39,5 +42,69 @@ pub fn bounded<T: Send + 'static>(limit: Duration, hint: &str, body: impl FnOnce
             Err(panic) => std::panic::resume_unwind(panic),
             Ok(()) => unreachable!("the thread sends before it ends"),
         },
+    }
+}
+
+/// A thread as others see it: does it sleep, and has it started more threads? `/proc` tells (`proc(5)`).
+#[derive(Clone, Debug)]
+pub struct Watched {
+    number: String,
+    name: String,
+}
+
+impl Watched {
+    /// The thread that calls this. It gets a name of its own, and whom it starts has the same, unless `thread::Builder`
+    /// gives another.
+    ///
+    /// ```
+    /// use pollywog_exercises::Watched;
+    ///
+    /// assert_eq!(Watched::this_thread().threads(), 1);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Where there is no `/proc`.
+    pub fn this_thread() -> Self {
+        let number = gettid().as_raw_nonzero().to_string();
+        let name = format!("watched-{number}");
+        fs::write(format!("/proc/self/task/{number}/comm"), &name).expect("Linux lets a thread name itself");
+        Self { number, name }
+    }
+
+    /// How many threads there are of that name.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no `/proc`.
+    pub fn threads(&self) -> usize {
+        let threads = fs::read_dir("/proc/self/task").expect("Linux lists the threads");
+        threads
+            .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("comm")).ok())
+            .filter(|name| name.trim_end() == self.name)
+            .count()
+    }
+
+    /// Waits until the thread sleeps, and does not wake up to look about every now and then; `false` when it has not
+    /// come to that within five seconds.
+    pub fn falls_asleep(&self) -> bool {
+        let start = Instant::now();
+        let mut last = None;
+        while start.elapsed() < Duration::from_secs(5) {
+            let now = self.naps();
+            if now.is_some() && now == last {
+                return true;
+            }
+            last = now;
+            thread::sleep(Duration::from_millis(50));
+        }
+        false
+    }
+
+    /// How often it has fallen asleep, if it is asleep.
+    fn naps(&self) -> Option<String> {
+        let status = fs::read_to_string(format!("/proc/self/task/{}/status", self.number)).ok()?;
+        let field = |name| status.lines().find_map(|line| Some(line.strip_prefix(name)?.trim()));
+        field("State:")?.starts_with('S').then(|| field("voluntary_ctxt_switches:").unwrap_or_default().to_owned())
     }
 }

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use pollywog_exercises::bounded;
+use pollywog_exercises::{Watched, bounded};
 
 /// What a run has cost, as `waiting` shows it: times in milliseconds, and how often the thread left the processor.
 #[derive(Clone, Copy, Debug)]
@@ -124,24 +124,28 @@ fn four_servers_that_think_together_answer_all() {
         || {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let clients = [(); 4].map(|()| TcpStream::connect(listener.local_addr().unwrap()).unwrap());
-            let thinking = thread::spawn(move || {
+            let asking = Watched::this_thread();
+            let thinking = thread::Builder::new().name("thinking".to_owned()).spawn(move || {
                 let mut servers: Vec<_> = (0..4).map(|_| listener.accept().unwrap().0).collect();
                 for server in &servers {
                     let mut question = String::new();
                     BufReader::new(server).read_line(&mut question).unwrap();
                     assert_eq!(question, "what?\n");
                 }
+                let threads = asking.threads();
                 for (number, server) in servers.iter_mut().enumerate() {
                     // A line may come in pieces.
                     server.write_all(b"answer ").unwrap();
                     thread::sleep(Duration::from_millis(20));
                     writeln!(server, "{number}").unwrap();
                 }
-                servers
+                (servers, threads)
             });
             let answers = ask_all(&clients).unwrap();
             // Who has answered does not hang up.
-            drop(thinking.join().unwrap());
+            let (servers, threads) = thinking.unwrap().join().unwrap();
+            drop(servers);
+            assert_eq!(threads, 1, "1.2: one thread is enough");
             answers
         },
     );

@@ -6,7 +6,7 @@ use std::io::{self, PipeReader, Write, pipe};
 use std::thread;
 use std::time::Duration;
 
-use pollywog_exercises::bounded;
+use pollywog_exercises::{Watched, bounded};
 #[cfg(feature = "solutions")]
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -114,20 +114,24 @@ fn first_to_speak(mut pipes: [PipeReader; 2]) -> io::Result<(usize, Vec<u8>)> {
 #[test]
 fn the_silent_one_of_two_is_not_waited_for() {
     for speaks in [0, 1] {
-        let ((left, to_left), (right, to_right)) = (pipe().unwrap(), pipe().unwrap());
-        let writers = [to_left, to_right];
-        let speaking = thread::spawn(move || {
-            // After a while: who has only looked has seen nobody.
-            thread::sleep(Duration::from_millis(50));
-            (&writers[speaks]).write_all(&[b'x'; 60]).unwrap();
-            writers
+        bounded(Duration::from_secs(10), "4.2: it waits for the one who is silent", move || {
+            let ((left, to_left), (right, to_right)) = (pipe().unwrap(), pipe().unwrap());
+            let writers = [to_left, to_right];
+            let reader = Watched::this_thread();
+            let speaking = thread::Builder::new().name("speaking".to_owned()).spawn(move || {
+                // Who has only looked has seen nobody.
+                let asleep = reader.falls_asleep();
+                let threads = reader.threads();
+                (&writers[speaks]).write_all(&[b'x'; 60]).unwrap();
+                (writers, asleep, threads)
+            });
+            let answer = first_to_speak([left, right]).unwrap();
+            let (writers, asleep, threads) = speaking.unwrap().join().unwrap();
+            assert_eq!(answer, (speaks, vec![b'x'; 60]), "4.2: pipe {speaks} has spoken");
+            assert!(asleep, "4.2: nobody spoke for five seconds, and it did not go to sleep");
+            assert_eq!(threads, 1, "4.2: one thread is enough");
+            drop(writers);
         });
-        let answer = bounded(Duration::from_secs(10), "4.2: it waits for the one who is silent", move || {
-            first_to_speak([left, right])
-        });
-        let answer = answer.unwrap();
-        assert_eq!(answer, (speaks, vec![b'x'; 60]), "4.2: pipe {speaks} has spoken");
-        drop(speaking.join().unwrap());
     }
 }
 
