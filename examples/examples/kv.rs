@@ -17,10 +17,10 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -29,7 +29,6 @@ use futures::AsyncWriteExt;
 use futures::future::{Either, select};
 use pollywog_examples::kv::{Db, Next, Session, Turn};
 use pollywog_examples::{address, interrupted, listen, say, warn};
-use pollywog_net::cancel::Cancelled;
 use pollywog_net::server::{Connection, Server};
 use pollywog_net::{spawn, task, time};
 
@@ -80,10 +79,9 @@ enum Event {
 impl Guest {
     /// Reads, executes, and writes what the socket takes at once, whose result is the inner one. `None` is the end of the
     /// connection.
-    fn answer(&mut self) -> impl Future<Output = io::Result<Option<io::Result<Turn>>>> {
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<io::Result<Turn>>>> {
         let Self { connection, shared, session, rest } = self;
-        let connection = &*connection;
-        connection.read_with(move |bytes| {
+        connection.poll_read_with(cx, |bytes| {
             let mut replies = shared.replies.borrow_mut();
             let mut db = shared.db.borrow_mut();
             // One clock for whatever is asked in a turn of the loop.
@@ -100,27 +98,16 @@ impl Guest {
     }
 
     /// Waits for commands and answers them; for a subscriber, waits for messages, too. Those come first, since they
-    /// were published before whatever is executed next. With `told` it also waits for the end of the server.
-    fn event(&mut self, mut told: Option<Pin<&mut Cancelled<'_>>>) -> impl Future<Output = io::Result<Event>> {
-        let outbox = self.session.outbox().cloned();
-        let mut answer = self.answer();
-        poll_fn(move |cx| {
-            if let Some(outbox) = &outbox
-                && let Poll::Ready(result) = outbox.poll_message(cx)
-            {
-                return Poll::Ready(result.map(|()| Event::Message).map_err(io::Error::other));
-            }
-            if let Poll::Ready(result) = Pin::new(&mut answer).poll(cx) {
-                return Poll::Ready(match result {
-                    Ok(Some(Ok(turn))) => Ok(Event::Answered(turn)),
-                    Ok(None) => Ok(Event::End),
-                    Ok(Some(Err(error))) | Err(error) => Err(error),
-                });
-            }
-            match &mut told {
-                Some(told) => told.as_mut().poll(cx).map(|()| Ok(Event::Told)),
-                None => Poll::Pending,
-            }
+    /// were published before whatever is executed next.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
+        if let Some(outbox) = self.session.outbox()
+            && let Poll::Ready(result) = outbox.poll_message(cx)
+        {
+            return Poll::Ready(result.map(|()| Event::Message).map_err(io::Error::other));
+        }
+        Poll::Ready(match ready!(self.poll_answer(cx))? {
+            Some(answered) => answered.map(Event::Answered),
+            None => Ok(Event::End),
         })
     }
 
@@ -173,9 +160,12 @@ async fn attend(connection: Connection, shared: Rc<Shared>) -> io::Result<()> {
     let mut guest = Guest { connection, shared, session, rest: BytesMut::new() };
     let (mut next, mut last) = (Next::Wait, None);
     loop {
-        // A command that has begun is finished first.
-        let told = (next != Next::WaitForRest).then_some(told.as_mut());
-        match guest.event(told).await? {
+        let event = poll_fn(|cx| match guest.poll_event(cx) {
+            // A command that has begun is finished first.
+            Poll::Pending if next != Next::WaitForRest => told.as_mut().poll(cx).map(|()| Ok(Event::Told)),
+            event => event,
+        });
+        match event.await? {
             Event::Answered(turn) => {
                 next = turn.next;
                 // Who always has one more command is let go too, behind one that is whole.
@@ -188,7 +178,7 @@ async fn attend(connection: Connection, shared: Rc<Shared>) -> io::Result<()> {
                 guest.session.outbox().into_iter().for_each(|outbox| outbox.take(&mut guest.rest, MESSAGES))
             }
             Event::End => return Ok(()),
-            Event::Told => return guest.linger().await,
+            Event::Told => next = Next::Close,
         }
         if !guest.rest.is_empty() {
             guest.flush().await?;

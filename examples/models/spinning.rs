@@ -28,8 +28,9 @@ fn serve(listener: TcpListener) -> io::Result<()> {
         // spins as it always does.
         if let Ok((stream, _)) = listener.accept() {
             // An accepted connection blocks, whatever the listener does.
-            stream.set_nonblocking(true)?;
-            clients.push(Client { stream, unsent: Vec::new() });
+            if stream.set_nonblocking(true).is_ok() {
+                clients.push(Client { stream, unsent: Vec::new() });
+            }
         }
         clients.retain_mut(|client| match client.ask() {
             Ok(open) => open,

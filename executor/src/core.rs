@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
@@ -130,7 +130,7 @@ impl Core {
         }
         let mut tasks = self.tasks.borrow_mut();
         ready.retain(|task| {
-            let is_ours = task.executor() == self.id;
+            let is_ours = tasks.are_of(task.executor());
             if is_ours {
                 tasks.schedule(*task);
             }
@@ -152,7 +152,8 @@ impl Core {
         if aborted {
             task.as_mut().cancel(id);
         } else {
-            let waker = key.waker();
+            // A waker of ours has nothing to drop, but the compiler would call the function that says so.
+            let waker = ManuallyDrop::new(key.waker());
             if task.as_mut().poll(id, &mut Context::from_waker(&waker)).is_pending() {
                 self.tasks.borrow_mut().pend(key, task);
                 self.die_of_a_panic();

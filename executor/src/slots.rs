@@ -51,6 +51,12 @@ impl<T> Slots<T> {
         Ok(Key::new(self.executor, slot, sequence))
     }
 
+    /// Whose keys these are.
+    #[inline]
+    pub(crate) fn executor(&self) -> ExecutorId {
+        self.executor
+    }
+
     #[inline]
     fn entry(&self, key: Key) -> Option<&Entry<T>> {
         self.entries.get(key.slot() as usize).filter(|entry| key.is_generation_of(entry.sequence))

@@ -221,6 +221,8 @@ pub(crate) trait Run {
 }
 
 pin_project! {
+    // In this order: what each poll looks at lies together, before the future.
+    #[repr(C)]
     struct Task<F: Future> {
         location: &'static Location<'static>,
         span: TaskSpan,

@@ -26,16 +26,17 @@ use crate::stage::Origin;
 use crate::task::{Id, TaskBox};
 use crate::waker::TaskId;
 
+/// What each turn of a task looks at comes first: it is in cache together.
+#[repr(C)]
 pub(crate) struct Tasks {
-    executor: ExecutorId,
     slots: Slots<Slot>,
     ready: VecDeque<u32>,
-    /// How many are not finished.
-    pub(crate) alive: usize,
-    pub(crate) spawned: u64,
     pub(crate) polls: u64,
     /// Wakes that queued a task.
     pub(crate) wakes: u64,
+    /// How many are not finished.
+    pub(crate) alive: usize,
+    pub(crate) spawned: u64,
 }
 
 struct Slot {
@@ -85,7 +86,13 @@ pub(crate) enum Joined {
 
 impl Tasks {
     pub(crate) fn new(executor: ExecutorId) -> Self {
-        Self { executor, slots: Slots::new(executor), ready: VecDeque::new(), alive: 0, spawned: 0, polls: 0, wakes: 0 }
+        Self { slots: Slots::new(executor), ready: VecDeque::new(), polls: 0, wakes: 0, alive: 0, spawned: 0 }
+    }
+
+    /// Whether they are those of `executor`.
+    #[inline]
+    pub(crate) fn are_of(&self, executor: ExecutorId) -> bool {
+        self.slots.executor() == executor
     }
 
     fn insert_as(&mut self, sequence: u64, state: State, task: Option<TaskBox>) -> Result<TaskId, Option<TaskBox>> {
@@ -132,28 +139,38 @@ impl Tasks {
             let number = self.ready.pop_front()?;
             let (sequence, slot) = self.slots.at(number).expect("a queued slot is not free");
             slot.scheduled = false;
-            match slot.state {
-                State::Idle => {
-                    slot.state = State::Running;
-                    let aborted = slot.aborted;
-                    let task = slot.task.take().expect("an idle task is in its slot");
-                    let key = TaskId(self.slots.key_at(number, sequence));
-                    self.polls += u64::from(!aborted);
-                    return Some(Popped::Task { key, id: Id::new(self.executor, sequence), task, aborted });
-                }
-                State::Root => {
-                    self.polls += 1;
-                    return Some(Popped::Root);
-                }
-                State::Dead => {
-                    let key = self.slots.key_at(number, sequence);
-                    self.slots.remove(key);
-                }
-                // Queued before it finished, which it did when it was polled for another reason.
-                State::Done => {}
-                State::Running => unreachable!("one task runs at a time"),
+            if slot.state == State::Idle {
+                slot.state = State::Running;
+                let aborted = slot.aborted;
+                let task = slot.task.take().expect("an idle task is in its slot");
+                let key = TaskId(self.slots.key_at(number, sequence));
+                self.polls += u64::from(!aborted);
+                return Some(Popped::Task { key, id: Id::new(self.slots.executor(), sequence), task, aborted });
+            }
+            if let Some(root) = self.pop_other(number) {
+                return Some(root);
             }
         }
+    }
+
+    /// What the queue holds beside tasks to run: the root, and slots that are kept for the queue alone, and free now.
+    #[inline(never)]
+    fn pop_other(&mut self, number: u32) -> Option<Popped> {
+        let (sequence, slot) = self.slots.at(number).expect("a queued slot is not free");
+        match slot.state {
+            State::Root => {
+                self.polls += 1;
+                return Some(Popped::Root);
+            }
+            State::Dead => {
+                let key = self.slots.key_at(number, sequence);
+                self.slots.remove(key);
+            }
+            // Queued before it finished, which it did when it was polled for another reason.
+            State::Done => {}
+            State::Idle | State::Running => unreachable!("one task runs at a time"),
+        }
+        None
     }
 
     /// Moves one of those that are ready to the front: number `choice`, counted round.
@@ -269,7 +286,8 @@ impl Tasks {
             self.alive -= 1;
         }
         slot.state = State::Dead;
-        Some((Id::new(self.executor, sequence), slot.task.take(), slot.joiner.take()))
+        let (task, joiner) = (slot.task.take(), slot.joiner.take());
+        Some((Id::new(self.slots.executor(), sequence), task, joiner))
     }
 
     /// The tasks that are not finished, but for one that is running.
@@ -279,7 +297,8 @@ impl Tasks {
             if let Some((sequence, slot)) = self.slots.at(number)
                 && let (State::Idle, Some(task)) = (slot.state, &slot.task)
             {
-                waiting.push(Origin { id: Id::new(self.executor, sequence), location: task.location() });
+                let location = task.location();
+                waiting.push(Origin { id: Id::new(self.slots.executor(), sequence), location });
             }
         }
         waiting

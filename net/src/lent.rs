@@ -146,20 +146,21 @@ impl<S: ByteIo> ByteStream<S> {
     ) -> impl Future<Output = io::Result<Option<R>>> {
         let waiter = Waiter::new(Direction::Read);
         let mut borrow = Some(borrow);
-        poll_fn(move |cx| self.poll_read_with(cx, &waiter, &mut borrow))
+        poll_fn(move |cx| {
+            self.poll_read_with(cx, Some(&waiter), |bytes| {
+                borrow.take().expect("a future is not polled after it is ready")(bytes)
+            })
+        })
     }
 
-    fn poll_read_with<R, F>(
+    pub(crate) fn poll_read_with<R>(
         &self,
         cx: &mut Context<'_>,
-        waiter: &Waiter,
-        borrow: &mut Option<F>,
-    ) -> Poll<io::Result<Option<R>>>
-    where
-        F: FnOnce(&[u8]) -> (usize, R),
-    {
-        let mut call = |bytes: &[u8]| {
-            let (consumed, result) = borrow.take().expect("a future is not polled after it is ready")(bytes);
+        waiter: Option<&Waiter>,
+        borrow: impl FnOnce(&[u8]) -> (usize, R),
+    ) -> Poll<io::Result<Option<R>>> {
+        let call = |bytes: &[u8]| {
+            let (consumed, result) = borrow(bytes);
             assert!(consumed <= bytes.len(), "consumed {consumed} bytes of {} that were lent", bytes.len());
             (consumed, result)
         };
@@ -178,7 +179,7 @@ impl<S: ByteIo> ByteStream<S> {
         }
         // Borrowed for a read that is worth a try: a wait needs none.
         let mut lent = None;
-        let read = self.source.poll_syscall(cx, Direction::Read, Some(waiter), |io| {
+        let read = self.source.poll_syscall(cx, Direction::Read, waiter, |io| {
             let lent = match &mut lent {
                 Some(lent) => lent,
                 none => none.insert(Lent::take().ok_or_else(no_runtime)?),

@@ -34,11 +34,12 @@ pub(crate) struct Reactor {
     foreign: Vec<Waker>,
 }
 
-/// What sockets of this thread reach.
+/// What sockets of this thread reach. In this order: what every operation looks at lies together.
+#[repr(C)]
 pub(crate) struct Shared {
     pub(crate) id: ExecutorId,
-    pub(crate) registry: Arc<mio::Registry>,
     pub(crate) sources: RefCell<Sources>,
+    pub(crate) registry: Arc<mio::Registry>,
     /// Directions that were polled here when another thread took them over, until their tasks had a turn; with their
     /// keys there.
     pub(crate) handed_over: RefCell<HashSet<(Key, Direction)>>,
@@ -57,8 +58,8 @@ impl Reactor {
         let sequence = context::publish(id, registry.clone());
         let shared = Rc::new(Shared {
             id,
-            registry,
             sources: RefCell::new(Sources::new(id, sequence)),
+            registry,
             handed_over: RefCell::default(),
             borrowed: RefCell::default(),
             closing: Cell::new(false),

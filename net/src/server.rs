@@ -418,7 +418,7 @@ impl<L: Listener> Running<L> {
         H: FnMut(Connection<L::Stream>) -> F,
         F: Future<Output = io::Result<()>> + 'static,
     {
-        let activity = Arc::new(Activity::default());
+        let activity = self.limits.idle.map(|_| Arc::new(Activity::default()));
         let span = trace::connection(&peer);
         // Both are called here rather than in the task, which would have to keep what they are called with. A panic is
         // that of the task all the same.

@@ -85,16 +85,18 @@ struct Entry {
     sides: [Side; 2],
 }
 
+/// What every operation looks at comes first: it is in cache together.
+#[repr(C)]
 pub(crate) struct Sources {
+    places: Place,
     slots: Slots<Entry>,
     pub(crate) sequence: Sequence,
     crowd: Crowd,
-    places: Place,
 }
 
 impl Sources {
     pub(crate) fn new(executor: ExecutorId, sequence: Sequence) -> Self {
-        Self { slots: Slots::new(executor), sequence, crowd: HashMap::new(), places: POLL }
+        Self { places: POLL, slots: Slots::new(executor), sequence, crowd: HashMap::new() }
     }
 
     /// A new entry: `blocked` has just said 'would block', the other direction may be tried.

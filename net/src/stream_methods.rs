@@ -209,6 +209,38 @@ macro_rules! stream_methods {
                 self.stream.read_with(borrow)
             }
 
+            /// As [`read_with`](Self::read_with), for a future written by hand. Where the answer is `Pending`, `borrow` was not
+            /// called, and the latest waker is woken when bytes come.
+            ///
+            /// # Errors
+            ///
+            /// As [`read_with`](Self::read_with).
+            ///
+            /// # Panics
+            ///
+            /// As [`read_with`](Self::read_with).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # use futures::AsyncWriteExt;
+            /// # pollywog_net::run(async {
+            #[doc = $setup]
+            /// peer.write_all(b"ping").await?;
+            /// let lend = |bytes: &[u8]| (bytes.len(), bytes.to_vec());
+            /// let bytes = std::future::poll_fn(|cx| stream.poll_read_with(cx, lend)).await?;
+            /// assert_eq!(bytes.as_deref(), Some(&b"ping"[..]));
+            /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+            /// ```
+            #[inline]
+            pub fn poll_read_with<R>(
+                &self,
+                cx: &mut Context<'_>,
+                borrow: impl FnOnce(&[u8]) -> (usize, R),
+            ) -> Poll<io::Result<Option<R>>> {
+                self.stream.poll_read_with(cx, None, borrow)
+            }
+
             /// Closes one direction or both. A reader that waits on this side then gets what stands in the queue and
             /// the end; the peer's reader gets the end after what was written.
             ///

@@ -58,6 +58,32 @@ fn each_of_two_read_withs_gets_its_part() {
 }
 
 #[test]
+fn poll_read_with_lends_what_comes_to_the_latest_who_asked() {
+    run(async {
+        let (stream, mut peer) = with_peer().await;
+        let stream = Rc::new(stream);
+        let ask = || {
+            let stream = stream.clone();
+            let lend = |bytes: &[u8]| (1, bytes.to_vec());
+            spawn(poll_fn(move |cx| stream.poll_read_with(cx, lend)))
+        };
+        let (displaced, latest) = (ask(), ask());
+        turns(2).await;
+        assert!(!displaced.is_finished() && !latest.is_finished());
+        peer.write_all(b"ab").unwrap();
+        assert_eq!(latest.await.unwrap().unwrap().unwrap(), b"ab");
+        turns(2).await;
+        assert!(!displaced.is_finished(), "nobody has woken it");
+        // What was not consumed is there at once, and after that the end.
+        let rest = ask().await.unwrap().unwrap().unwrap();
+        assert_eq!(rest, b"b");
+        drop(peer);
+        assert_eq!(ask().await.unwrap().unwrap(), None);
+        displaced.abort();
+    });
+}
+
+#[test]
 fn a_waiter_that_is_dropped_takes_no_other_with_it() {
     run(async {
         let (stream, mut peer) = with_peer().await;

@@ -1,7 +1,7 @@
 //! How long a connection may last: to the nanosecond, under a clock that stands still but when it is moved.
 
 use std::cell::{Cell, RefCell};
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io::{IoSlice, IoSliceMut};
 use std::rc::Rc;
 use std::thread;
@@ -68,6 +68,10 @@ async fn act(kind: &str, connection: &mut Connection) {
         "read_vectored by reference" => (&*connection).read_vectored(&mut [IoSliceMut::new(&mut buffer)]).await,
         "write_vectored by reference" => (&*connection).write_vectored(&[IoSlice::new(&buffer)]).await,
         "read_with" => connection.read_with(|bytes| (bytes.len(), bytes.len())).await.map(Option::unwrap),
+        "poll_read_with" => {
+            let lend = |bytes: &[u8]| (bytes.len(), bytes.len());
+            poll_fn(|cx| connection.poll_read_with(cx, lend)).await.map(Option::unwrap)
+        }
         "try_read" => connection.try_read(&mut buffer),
         "write" => connection.write(&buffer).await,
         "write by reference" => (&*connection).write(&buffer).await,
@@ -110,6 +114,7 @@ fn what_moves_a_byte_is_activity() {
         "read_vectored",
         "read_vectored by reference",
         "read_with",
+        "poll_read_with",
         "try_read",
         "write",
         "write by reference",

@@ -26,19 +26,21 @@ pub(super) struct Limits {
 }
 
 pin_project! {
-    /// Runs a handler within its limits, and leaves the crowd however it ends.
+    /// Runs a handler within its limits, and leaves the crowd however it ends. In this order: what each poll looks at lies
+    /// together, before the handler.
+    #[repr(C)]
     pub(super) struct Attend<F, A: Clone> {
-        // It goes first, in its span, so that its place is free when the connection is closed.
+        place: Place<A>,
+        span: tracing::Span,
+        watch: Option<Watch>,
         #[pin]
         handler: Option<F>,
-        watch: Option<Watch>,
-        span: tracing::Span,
-        place: Place<A>,
     }
 
     impl<F, A: Clone> PinnedDrop for Attend<F, A> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
+            // It goes first, in its span, so that the connection is closed when its place is free.
             let _entered = this.span.enter();
             let in_handler = this.place.in_handler.replace(true);
             this.handler.set(None);
@@ -80,12 +82,12 @@ impl<F, A: Clone> Attend<F, A> {
         crowd: Rc<Crowd<A>>,
         number: u64,
         limits: Limits,
-        activity: Arc<Activity>,
+        activity: Option<Arc<Activity>>,
         span: tracing::Span,
     ) -> Self {
         crowd.comes();
         let place = Place { crowd, number, in_handler: Cell::new(false), is_new: Cell::new(true) };
-        Self { handler: Some(handler), watch: Watch::new(limits, activity), span, place }
+        Self { place, span, watch: Watch::new(limits, activity), handler: Some(handler) }
     }
 }
 
@@ -119,8 +121,7 @@ impl<F: Future<Output = io::Result<()>>, A: Clone> Future for Attend<F, A> {
 
 /// The limits of one connection, and the timer for the nearer one.
 struct Watch {
-    activity: Arc<Activity>,
-    idle: Option<Duration>,
+    idle: Option<(Duration, Arc<Activity>)>,
     /// When the last byte moved.
     active: Instant,
     end: Option<Instant>,
@@ -128,32 +129,31 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(limits: Limits, activity: Arc<Activity>) -> Option<Self> {
+    fn new(limits: Limits, activity: Option<Arc<Activity>>) -> Option<Self> {
         if limits.idle.is_none() && limits.total.is_none() {
             return None;
         }
         let now = time::now();
         // An end that no clock reaches is none.
         let end = limits.total.and_then(|total| now.checked_add(total));
-        let mut watch = Self { activity, idle: limits.idle, active: now, end, sleep: sleep_until(now) };
+        let mut watch = Self { idle: limits.idle.zip(activity), active: now, end, sleep: sleep_until(now) };
         watch.sleep = sleep_until(watch.next().map_or(now, |(at, _)| at));
         Some(watch)
     }
 
     /// The nearer end, and whether it is that of an idle connection.
     fn next(&self) -> Option<(Instant, &'static str)> {
-        let idle = self.idle.and_then(|idle| self.active.checked_add(idle)).map(|at| (at, "idle"));
+        let idle = self.idle.as_ref().and_then(|(idle, _)| self.active.checked_add(*idle)).map(|at| (at, "idle"));
         let end = self.end.map(|at| (at, "total"));
         idle.into_iter().chain(end).min_by_key(|(at, _)| *at)
     }
 
     /// Ready at the end, with the name of the timeout. The timer is set anew when it fires, not with each byte.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
-        if self.activity.is_untracked() {
-            self.idle = None;
-        }
-        if self.idle.is_some() && self.activity.take() {
-            self.active = time::coarse_now();
+        match &self.idle {
+            Some((_, activity)) if activity.is_untracked() => self.idle = None,
+            Some((_, activity)) if activity.take() => self.active = time::coarse_now(),
+            _ => {}
         }
         loop {
             if Pin::new(&mut self.sleep).poll(cx).is_pending() {

@@ -37,13 +37,6 @@ pub(super) struct Activity {
 }
 
 impl Activity {
-    #[inline]
-    fn note(&self, count: usize) {
-        if count > 0 {
-            self.moved.store(true, Ordering::Relaxed);
-        }
-    }
-
     /// Whether the connection did something since the last call.
     pub(super) fn take(&self) -> bool {
         let moved = self.moved.load(Ordering::Relaxed);
@@ -92,11 +85,12 @@ pub struct Connection<S: Accepted = TcpStream> {
     stream: S,
     peer: S::Addr,
     shutdown: CancelToken,
-    activity: Arc<Activity>,
+    /// `None` where no time limit depends on it.
+    activity: Option<Arc<Activity>>,
 }
 
 impl<S: Accepted> Connection<S> {
-    pub(super) fn new(stream: S, peer: S::Addr, shutdown: CancelToken, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(stream: S, peer: S::Addr, shutdown: CancelToken, activity: Option<Arc<Activity>>) -> Self {
         Self { stream, peer, shutdown, activity }
     }
 
@@ -158,14 +152,26 @@ impl<S: Accepted> Connection<S> {
     /// The stream alone: to be handed to another core, say. The server's idle timeout does not apply to this connection
     /// any more; it ends with its handler all the same, for the server's limit and timeouts.
     pub fn into_inner(self) -> S {
-        self.activity.untracked.store(true, Ordering::Relaxed);
+        if let Some(activity) = &self.activity {
+            activity.untracked.store(true, Ordering::Relaxed);
+        }
         self.stream
+    }
+
+    /// So many bytes were moved.
+    #[inline]
+    fn note(&self, count: usize) {
+        if let Some(activity) = &self.activity
+            && count > 0
+        {
+            activity.moved.store(true, Ordering::Relaxed);
+        }
     }
 
     #[inline]
     fn noted(&self, moved: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(count)) = moved {
-            self.activity.note(count);
+            self.note(count);
         }
         moved
     }
@@ -189,7 +195,24 @@ macro_rules! byte_methods {
                 borrow: impl FnOnce(&[u8]) -> (usize, R),
             ) -> impl Future<Output = io::Result<Option<R>>> {
                 self.stream.read_with(move |bytes| {
-                    self.activity.note(bytes.len());
+                    self.note(bytes.len());
+                    borrow(bytes)
+                })
+            }
+
+            #[doc = concat!("As [`", stringify!($stream), "::poll_read_with`].")]
+            ///
+            /// # Errors
+            ///
+            #[doc = concat!("As [`", stringify!($stream), "::read_with`].")]
+            #[inline]
+            pub fn poll_read_with<R>(
+                &self,
+                cx: &mut Context<'_>,
+                borrow: impl FnOnce(&[u8]) -> (usize, R),
+            ) -> Poll<io::Result<Option<R>>> {
+                self.stream.poll_read_with(cx, |bytes| {
+                    self.note(bytes.len());
                     borrow(bytes)
                 })
             }
@@ -200,7 +223,7 @@ macro_rules! byte_methods {
             ///
             #[doc = concat!("As [`", stringify!($stream), "::try_read`].")]
             pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-                self.stream.try_read(buffer).inspect(|count| self.activity.note(*count))
+                self.stream.try_read(buffer).inspect(|count| self.note(*count))
             }
 
             #[doc = concat!("As [`", stringify!($stream), "::try_write`].")]
@@ -209,7 +232,7 @@ macro_rules! byte_methods {
             ///
             #[doc = concat!("As [`", stringify!($stream), "::try_write`].")]
             pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
-                self.stream.try_write(buffer).inspect(|count| self.activity.note(*count))
+                self.stream.try_write(buffer).inspect(|count| self.note(*count))
             }
         }
     };
