@@ -11,7 +11,9 @@
 //! into `pending`, and comes back with the result. All that was handed over since the last call goes to the kernel
 //! with one call, which is also the one that waits.
 //!
-//! It needs a kernel that has io_uring, 5.6 or later, and that does not forbid it, as many containers do.
+//! It needs a kernel that has io_uring, 5.6 or later, and that does not forbid it, as [Docker] does in containers.
+//!
+//! [Docker]: https://github.com/moby/moby/pull/46762
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};

@@ -34,9 +34,12 @@
 //! be driven, such as the connection of h2 or tokio-postgres, are for [`spawn`](fn@crate::spawn).
 //!
 //! A crate that opens its sockets itself or calls `tokio::spawn`, `tokio::time` or `tokio::net` needs tokio's runtime,
-//! and panics without one: reqwest, tonic's transport, sqlx and redis with their tokio features. The crate async-compat
-//! keeps one on a thread of its own. Wrapped in `async_compat::Compat::new`, a future finds it in every poll, and is
-//! still polled here; what it spawns runs there, and so has to be `Send`.
+//! and panics without one: [reqwest] does. The crate [async-compat] keeps one on a thread of its own. Wrapped in
+//! `async_compat::Compat::new`, a future finds it in every poll, and is still polled here; what it spawns runs there, and
+//! so has to be `Send`.
+//!
+//! [reqwest]: https://github.com/smol-rs/smol/issues/238
+//! [async-compat]: https://docs.rs/async-compat
 //!
 //! `futures::AsyncReadExt` and `tokio::io::AsyncReadExt` have methods of the same names. Both apply, so import one of
 //! the two in a module. On a `TcpStream` itself, [`shutdown`](TcpStream::shutdown), which takes a direction and does not
