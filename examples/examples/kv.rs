@@ -86,11 +86,11 @@ impl Guest {
             let mut db = shared.db.borrow_mut();
             // One clock for whatever is asked in a turn of the loop.
             let turn = session.turn(bytes, &mut db, &mut replies, time::coarse_now());
-            let subscribers = db.wakers();
+            let wakers = db.wakers();
             drop(db);
             let result = write_now(connection, &mut replies, rest);
             drop(replies);
-            for waker in subscribers {
+            for waker in wakers {
                 waker.wake();
             }
             (turn.consumed, result.map(|()| turn))
@@ -191,9 +191,11 @@ async fn attend(connection: Connection, shared: Rc<Shared>) -> io::Result<()> {
     }
 }
 
-/// Gives back the memory of keys that nobody asks for any more.
+/// Gives back the memory of keys that nobody asks for any more. While no key expires it sets no timer: a server that has
+/// nothing to do sleeps, and one that is busy falls asleep without a timer to set.
 async fn sweep(shared: Rc<Shared>) {
     loop {
+        poll_fn(|cx| shared.db.borrow_mut().poll_sweep(cx)).await;
         let there_are_more = shared.db.borrow_mut().sweep(SWEPT, time::now());
         if there_are_more {
             task::yield_now().await;

@@ -1,11 +1,14 @@
 //! The example `kv`, as the clients of Redis see it, and as those who mean it ill do.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
+use pollywog_tests::folder::Folder;
 use pollywog_tests::limits::has;
+use pollywog_tests::model::{attach, sleeps};
 use pollywog_tests::program::{Program, Signal, bounded, run};
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -301,6 +304,33 @@ fn a_key_that_has_expired_is_gone() {
     while talk.number("DBSIZE") > 0 {}
     talk.send("INFO memory\r\n");
     while talk.line() != "used_memory:0" {}
+}
+
+/// What it has told the kernel of how long it will sleep.
+#[test]
+fn a_timer_is_set_only_while_a_key_expires() {
+    const NAME: &str = "a_timer_is_set_only_while_a_key_expires";
+    let folder = Folder::new();
+    let trace = folder.file("trace");
+    let kv = Program::start("kv", &[]);
+    sleeps(&kv);
+    let options = ["-e", "trace=epoll_wait,epoll_pwait", "-o", trace.to_str().unwrap()];
+    let Some(mut strace) = attach(NAME, &kv, &options) else { return };
+    let mut talk = Talk::new(&kv);
+    assert_eq!(talk.ask("SET frog pond"), "+OK");
+    sleeps(&kv);
+    assert_eq!(talk.ask("EXPIRE frog 1000"), ":1");
+    assert_eq!(talk.ask("PING"), "+PONG");
+    sleeps(&kv);
+    assert_eq!(talk.ask("PING"), "+PONG");
+    drop(kv);
+    strace.wait().unwrap();
+    let trace = fs::read_to_string(&trace).unwrap();
+    let timeouts = trace.lines().filter_map(|line| line.rsplit_once(") = ")?.0.rsplit(", ").next()?.parse().ok());
+    // Zero is a look, and no sleep.
+    let timeouts: Vec<i32> = timeouts.filter(|timeout| *timeout != 0).collect();
+    assert_eq!(timeouts[..2], [-1, -1], "{trace}");
+    assert!(timeouts.iter().any(|timeout| (1..=100).contains(timeout)), "{trace}");
 }
 
 #[test]

@@ -89,16 +89,14 @@ impl Watched {
     /// come to that within five seconds.
     pub fn falls_asleep(&self) -> bool {
         let start = Instant::now();
-        let mut last = None;
-        while start.elapsed() < Duration::from_secs(5) {
+        let (mut last, mut same) = (None, 0);
+        while start.elapsed() < Duration::from_secs(5) && same < 5 {
             let now = self.naps();
-            if now.is_some() && now == last {
-                return true;
-            }
+            same = if now.is_some() && now == last { same + 1 } else { 0 };
             last = now;
             thread::sleep(Duration::from_millis(50));
         }
-        false
+        same == 5
     }
 
     /// How often it has fallen asleep, if it is asleep.

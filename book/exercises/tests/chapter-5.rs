@@ -2,6 +2,9 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use pollywog_exercises::bounded;
 
 /// What a non-blocking read has answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,14 +121,16 @@ fn requests_that_come_together_are_told_apart() {
 
 #[test]
 fn nothing_yet_is_no_request_and_no_end() {
-    let (mut near, mut far) = client();
-    let mut requests = Requests::default();
-    assert_eq!(requests.take(&mut near).expect("5.2: 'not now' is no error of the client"), [b""; 0]);
-    far.write_all(b"late\n").unwrap();
-    assert_eq!(requests.take(&mut near).unwrap(), [b"late"], "5.2: it came later");
-    drop(far);
-    let end = requests.take(&mut near).expect_err("5.2: the client has gone");
-    assert_eq!(end.kind(), ErrorKind::UnexpectedEof, "5.2: and that is no wait");
+    bounded(Duration::from_secs(10), "5.2: it asks again at 'not now', or waits", || {
+        let (mut near, mut far) = client();
+        let mut requests = Requests::default();
+        assert_eq!(requests.take(&mut near).expect("5.2: 'not now' is no error of the client"), [b""; 0]);
+        far.write_all(b"late\n").unwrap();
+        assert_eq!(requests.take(&mut near).unwrap(), [b"late"], "5.2: it came later");
+        drop(far);
+        let end = requests.take(&mut near).expect_err("5.2: the client has gone");
+        assert_eq!(end.kind(), ErrorKind::UnexpectedEof, "5.2: and that is no wait");
+    });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the connections share.
 
 use std::mem;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::channels::Channels;
@@ -16,6 +16,8 @@ pub struct Db {
     pub(super) counts: Counts,
     started: Instant,
     wakers: Vec<Waker>,
+    /// Who sweeps, while there is nothing to sweep.
+    sweeper: Option<Waker>,
 }
 
 /// What has happened so far, and how many are connected.
@@ -39,6 +41,7 @@ impl Db {
             counts: Counts::default(),
             started: now,
             wakers: Vec::new(),
+            sweeper: None,
         }
     }
 
@@ -62,9 +65,21 @@ impl Db {
         swept == most
     }
 
-    /// Who has a message now. They are to be woken once the database is not borrowed any more.
+    /// Waits until there is something to sweep, or will be: a key that expires, or a table that is much too large.
+    pub fn poll_sweep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.store.is_to_be_swept() {
+            return Poll::Ready(());
+        }
+        self.sweeper = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Who has a message now, or something to sweep. They are to be woken once the database is not borrowed any more.
     #[must_use]
     pub fn wakers(&mut self) -> Vec<Waker> {
+        if self.sweeper.is_some() && self.store.is_to_be_swept() {
+            self.wakers.extend(self.sweeper.take());
+        }
         mem::take(&mut self.wakers)
     }
 

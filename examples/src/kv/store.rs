@@ -189,11 +189,20 @@ impl Store {
             self.forget(&key);
             swept += 1;
         }
-        // The table itself goes back, too, once it is much too large.
-        if self.entries.capacity() > SMALL_TABLE && self.entries.len() < self.entries.capacity() / 8 {
+        if self.is_much_too_large() {
             self.entries.shrink_to(2 * self.entries.len());
         }
         swept
+    }
+
+    /// Whether there is something to sweep, or will be.
+    pub(super) fn is_to_be_swept(&self) -> bool {
+        self.expiring.len() > 0 || self.is_much_too_large()
+    }
+
+    /// The table itself goes back, too.
+    fn is_much_too_large(&self) -> bool {
+        self.entries.capacity() > SMALL_TABLE && self.entries.len() < self.entries.capacity() / 8
     }
 
     /// `key` is there, and its cost is claimed.

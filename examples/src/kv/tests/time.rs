@@ -1,5 +1,7 @@
 //! Keys that expire.
 
+use std::task::{Context, Waker};
+
 use super::Alone;
 
 #[test]
@@ -95,4 +97,30 @@ fn who_is_set_anew_does_not_expire_with_the_one_before() {
     alone.later(10);
     assert!(!alone.db.sweep(1_000, alone.now));
     assert_eq!(alone.ask("GET frog\r\nGET toad\r\n"), "$4\r\nlake\r\n$4\r\npond\r\n");
+}
+
+#[test]
+fn who_sweeps_sleeps_until_there_is_something_to_sweep() {
+    let mut alone = Alone::new();
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(alone.db.poll_sweep(&mut cx).is_pending());
+    alone.ask("SET frog pond\r\n");
+    assert_eq!(alone.db.wakers().len(), 0, "nothing expires");
+    alone.ask("EXPIRE frog 10\r\n");
+    assert_eq!(alone.db.wakers().len(), 1, "this will");
+    assert_eq!(alone.db.wakers().len(), 0, "it is woken once");
+    assert!(alone.db.poll_sweep(&mut cx).is_ready());
+    alone.later(10_000);
+    assert!(!alone.db.sweep(1_000, alone.now));
+    assert!(alone.db.poll_sweep(&mut cx).is_pending());
+    // A table from which much was taken is given back as well.
+    for number in 0..5_000 {
+        alone.ask(format!("SET key:{number} value\r\n"));
+    }
+    for number in 0..5_000 {
+        alone.ask(format!("DEL key:{number}\r\n"));
+    }
+    assert_eq!(alone.db.wakers().len(), 1);
+    assert!(!alone.db.sweep(1_000, alone.now));
+    assert!(alone.db.poll_sweep(&mut cx).is_pending());
 }
