@@ -130,7 +130,7 @@ impl Core {
         }
         let mut tasks = self.tasks.borrow_mut();
         ready.retain(|task| {
-            let is_ours = tasks.are_of(task.executor());
+            let is_ours = task.executor() == self.id;
             if is_ours {
                 tasks.schedule(*task);
             }

@@ -89,12 +89,6 @@ impl Tasks {
         Self { slots: Slots::new(executor), ready: VecDeque::new(), polls: 0, wakes: 0, alive: 0, spawned: 0 }
     }
 
-    /// Whether they are those of `executor`.
-    #[inline]
-    pub(crate) fn are_of(&self, executor: ExecutorId) -> bool {
-        self.slots.executor() == executor
-    }
-
     fn insert_as(&mut self, sequence: u64, state: State, task: Option<TaskBox>) -> Result<TaskId, Option<TaskBox>> {
         let joinable = state != State::Root;
         let slot = Slot { task, joiner: None, state, scheduled: true, aborted: false, joinable };

@@ -200,7 +200,7 @@ impl Store {
         self.expiring.len() > 0 || self.is_much_too_large()
     }
 
-    /// The table itself goes back, too.
+    /// Whether the table itself is to go back, too.
     fn is_much_too_large(&self) -> bool {
         self.entries.capacity() > SMALL_TABLE && self.entries.len() < self.entries.capacity() / 8
     }
