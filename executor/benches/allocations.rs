@@ -8,9 +8,8 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
-use pollywog_executor::driver::{Driver, TaskId, ThreadDriver};
+use pollywog_executor::driver::{Driver, Park, TaskId, ThreadDriver};
 use pollywog_executor::task::yield_now;
 use pollywog_executor::{Executor, spawn};
 
@@ -110,9 +109,9 @@ impl Driver for Looked {
         self.driver.unparker()
     }
 
-    fn park(&mut self, timeout: Option<Duration>, ready: &mut Vec<TaskId>) {
+    fn park(&mut self, park: Park, ready: &mut Vec<TaskId>) {
         self.looks += 1;
-        self.driver.park(timeout, ready);
+        self.driver.park(park, ready);
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use waker_fn::waker_fn;
 
@@ -32,8 +32,7 @@ pub use crate::waker::TaskId;
 ///
 /// ```
 /// use std::task::Waker;
-/// use std::time::Duration;
-/// use pollywog_executor::{Executor, driver::{Driver, TaskId}, task::yield_now};
+/// use pollywog_executor::{Executor, driver::{Driver, Park, TaskId}, task::yield_now};
 ///
 /// struct Busy { looks: u32 }
 ///
@@ -41,7 +40,7 @@ pub use crate::waker::TaskId;
 ///     fn unparker(&self) -> Waker {
 ///         Waker::noop().clone() // it never sleeps, so nobody has to wake it
 ///     }
-///     fn park(&mut self, _timeout: Option<Duration>, _ready: &mut Vec<TaskId>) {
+///     fn park(&mut self, _park: Park, _ready: &mut Vec<TaskId>) {
 ///         self.looks += 1;
 ///     }
 /// }
@@ -56,18 +55,30 @@ pub trait Driver {
     /// the next park at once.
     fn unparker(&self) -> Waker;
 
-    /// Sleeps until it is unparked, until something happened, or until `timeout` has passed; `None` is no limit and
-    /// zero is only a look. Pushes the tasks that became ready onto `ready`.
+    /// Sleeps until it is unparked, until something happened, or for as long as `park` says. Pushes the tasks that
+    /// became ready onto `ready`.
     ///
     /// It may return early for no reason, but not for ever: the executor would spin. It may wake wakers of its own,
     /// with nothing of its own borrowed.
-    fn park(&mut self, timeout: Option<Duration>, ready: &mut Vec<TaskId>);
+    fn park(&mut self, park: Park, ready: &mut Vec<TaskId>);
 
     /// Whether nothing outside ever wakes a task. Then time is virtual, and where no task can ever run again `block_on`
     /// panics with a list of the tasks instead of sleeping for ever: see [`SimDriver`](crate::sim::SimDriver).
     fn is_simulation(&self) -> bool {
         false
     }
+}
+
+/// How long a [`park`](Driver::park) may last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Park {
+    /// It does not sleep, and only looks at what has happened.
+    Look,
+    /// Until that moment of the machine's clock, which may have passed. It is the same in every park while the nearest
+    /// deadline is.
+    Until(Instant),
+    /// As long as nothing happens.
+    Unlimited,
 }
 
 /// Wakes wakers that may be of any make. A panic of one is printed by the panic hook and goes no further, so that the
@@ -124,13 +135,15 @@ impl Driver for ThreadDriver {
         })
     }
 
-    fn park(&mut self, timeout: Option<Duration>, _ready: &mut Vec<TaskId>) {
-        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    fn park(&mut self, park: Park, _ready: &mut Vec<TaskId>) {
         while !self.shared.rung.swap(false, Ordering::Acquire) {
-            match end.map(|end| end.saturating_duration_since(Instant::now())) {
-                None => thread::park(),
-                Some(Duration::ZERO) => return,
-                Some(rest) => thread::park_timeout(rest),
+            match park {
+                Park::Look => return,
+                Park::Unlimited => thread::park(),
+                Park::Until(end) => match end.saturating_duration_since(Instant::now()) {
+                    rest if rest.is_zero() => return,
+                    rest => thread::park_timeout(rest),
+                },
             }
         }
     }
@@ -144,6 +157,8 @@ impl fmt::Debug for ThreadDriver {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -151,15 +166,15 @@ mod tests {
         let mut driver = ThreadDriver::new();
         driver.unparker().wake();
         thread::park(); // user code that takes our token
-        driver.park(None, &mut Vec::new());
+        driver.park(Park::Unlimited, &mut Vec::new());
     }
 
     #[test]
     fn a_token_of_user_code_does_not_end_a_timed_park_early() {
         let mut driver = ThreadDriver::new();
-        let start = Instant::now();
+        let end = Instant::now() + Duration::from_millis(5);
         thread::current().unpark();
-        driver.park(Some(Duration::from_millis(5)), &mut Vec::new());
-        assert!(start.elapsed() >= Duration::from_millis(5));
+        driver.park(Park::Until(end), &mut Vec::new());
+        assert!(Instant::now() >= end);
     }
 }

@@ -7,13 +7,13 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::budget;
 use crate::builder::{Builder, Settings};
 use crate::context;
 use crate::core::Core;
-use crate::driver::{Driver, ExecutorId};
+use crate::driver::{Driver, ExecutorId, Park};
 use crate::handle::Handle;
 use crate::join::JoinHandle;
 use crate::mailbox::Mail;
@@ -190,10 +190,10 @@ impl Executor {
     /// it, or `None` while the clock is [held](crate::time::hold).
     pub fn next_deadline(&self) -> Option<Instant> {
         let core = &self.core;
-        let wait = core.next_deadline()?.saturating_duration_since(core.clock.now());
+        let deadline = core.next_deadline()?;
         match core.clock.is_paused() {
-            false => Some(Instant::now() + wait),
-            true => (core.clock.is_free() || wait.is_zero()).then(Instant::now),
+            false => Some(core.clock.machine_at(deadline)),
+            true => (core.clock.is_free() || deadline <= core.clock.now()).then(Instant::now),
         }
     }
 
@@ -230,7 +230,7 @@ impl Turn {
         }
         let woke = self.sleep(core, driver);
         if woke.is_none() {
-            driver.park(Some(Duration::ZERO), &mut self.ready);
+            driver.park(Park::Look, &mut self.ready);
         }
         core.clock.begin_turn(woke);
         core.counters.count_turn();
@@ -251,12 +251,12 @@ impl Turn {
         }
         let start = Instant::now();
         // Computed before the sleep is announced (invariant 6).
-        let timeout = core.time_to_sleep(driver, start)?;
+        let park = core.next_park(driver)?;
         // Mail that keeps coming must not keep the driver from its turn.
         if !core.mailbox.try_park() {
             return None;
         }
-        driver.park(timeout, &mut self.ready);
+        driver.park(park, &mut self.ready);
         core.mailbox.end_park();
         let end = Instant::now();
         core.counters.count_sleep(start, end);

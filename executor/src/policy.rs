@@ -2,13 +2,12 @@
 
 use std::fmt::Write;
 use std::mem;
-use std::time::{Duration, Instant};
 
 use crate::builder::UnhandledPanic;
 use crate::contain::contain_quietly;
 use crate::context;
 use crate::core::Core;
-use crate::driver::Driver;
+use crate::driver::{Driver, Park};
 use crate::join::JoinError;
 use crate::trace;
 
@@ -28,18 +27,17 @@ impl Core {
         }
     }
 
-    /// How long the executor, which has nothing to do, may sleep: `None` is not at all, `Some(None)` is without limit.
-    /// The machine's clock says `now`.
+    /// How long the executor, which has nothing to do, may sleep; `None` is not at all.
     #[inline]
-    pub(crate) fn time_to_sleep(&self, driver: &dyn Driver, now: Instant) -> Option<Option<Duration>> {
+    pub(crate) fn next_park(&self, driver: &dyn Driver) -> Option<Park> {
         let deadline = self.next_deadline();
         if !self.clock.is_paused() {
-            return Some(deadline.map(|at| at.saturating_duration_since(self.clock.at(now))));
+            return Some(deadline.map_or(Park::Unlimited, |at| Park::Until(self.clock.machine_at(at))));
         }
         // Where a timer is due, or the clock will be moved, there is only a look at the driver.
         let is_due = deadline.is_some_and(|at| at <= self.clock.now());
         let moves = self.clock.is_free() && (deadline.is_some() || driver.is_simulation());
-        (!is_due && !moves).then_some(None)
+        (!is_due && !moves).then_some(Park::Unlimited)
     }
 
     /// Moves the paused clock to the next deadline. Without one, a simulation has come to its end.

@@ -1,9 +1,8 @@
 //! A world of its own: virtual time, and nobody outside.
 
 use std::task::Waker;
-use std::time::Duration;
 
-use crate::driver::{Driver, TaskId, ThreadDriver};
+use crate::driver::{Driver, Park, TaskId, ThreadDriver};
 
 /// A driver for simulations and tests: time is virtual, and nothing outside wakes a task.
 ///
@@ -71,8 +70,8 @@ impl Driver for SimDriver {
         self.thread.unparker()
     }
 
-    fn park(&mut self, timeout: Option<Duration>, ready: &mut Vec<TaskId>) {
-        self.thread.park(timeout, ready);
+    fn park(&mut self, park: Park, ready: &mut Vec<TaskId>) {
+        self.thread.park(park, ready);
     }
 
     fn is_simulation(&self) -> bool {

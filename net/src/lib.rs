@@ -75,6 +75,8 @@
 
 mod accept;
 mod addr;
+#[cfg_attr(not(target_os = "linux"), path = "no_alarm.rs")]
+mod alarm;
 mod async_fd;
 mod byte_stream;
 #[cfg(feature = "codec")]

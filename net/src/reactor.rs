@@ -11,9 +11,10 @@ use std::task::Waker;
 use std::time::Duration;
 
 use mio::{Events, Poll, Token};
-use pollywog_executor::driver::{Driver, ExecutorId, Key, TaskId, wake_all};
+use pollywog_executor::driver::{Driver, ExecutorId, Key, Park, TaskId, wake_all};
 use waker_fn::waker_fn;
 
+use crate::alarm::{ALARM, Alarm};
 use crate::context;
 use crate::sources::{Direction, Sources};
 use crate::trace;
@@ -30,6 +31,7 @@ pub(crate) struct Reactor {
     poll: Poll,
     events: Events,
     unpark: Arc<mio::Waker>,
+    alarm: Alarm,
     /// Wakers of other makes, gathered with the table borrowed and woken without.
     foreign: Vec<Waker>,
 }
@@ -54,6 +56,7 @@ impl Reactor {
     pub(crate) fn new(id: ExecutorId) -> io::Result<Self> {
         let poll = Poll::new()?;
         let unpark = Arc::new(mio::Waker::new(poll.registry(), UNPARK)?);
+        let alarm = Alarm::new(poll.registry())?;
         let registry = Arc::new(poll.registry().try_clone()?);
         let sequence = context::publish(id, registry.clone());
         let shared = Rc::new(Shared {
@@ -65,7 +68,7 @@ impl Reactor {
             closing: Cell::new(false),
             buffer: Cell::new(None),
         });
-        Ok(Self { shared, poll, events: Events::with_capacity(EVENTS_PER_TURN), unpark, foreign: Vec::new() })
+        Ok(Self { shared, poll, events: Events::with_capacity(EVENTS_PER_TURN), unpark, alarm, foreign: Vec::new() })
     }
 
     /// The selector's descriptor.
@@ -91,10 +94,19 @@ impl Driver for Reactor {
         })
     }
 
-    fn park(&mut self, timeout: Option<Duration>, ready: &mut Vec<TaskId>) {
+    fn park(&mut self, park: Park, ready: &mut Vec<TaskId>) {
+        let timeout = match park {
+            Park::Look => Some(Duration::ZERO),
+            Park::Until(deadline) => self.alarm.timeout(deadline),
+            Park::Unlimited => None,
+        };
         self.select(timeout);
         let mut sources = self.shared.sources.borrow_mut();
         for event in self.events.iter() {
+            if event.token() == ALARM {
+                self.alarm.rang();
+                continue;
+            }
             sources.event(event, |waker| match TaskId::of(&waker) {
                 Some(task) => ready.push(task),
                 None => self.foreign.push(waker),

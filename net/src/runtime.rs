@@ -91,7 +91,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When the process has no descriptor left (it takes three), and when 1,024 runtimes are alive.
+    /// When the process has no descriptor left (it takes three, on Linux four), and when 1,024 runtimes are alive.
     pub fn build(self) -> io::Result<Runtime> {
         let executor = self.executor.build().map_err(io::Error::other)?;
         let reactor = Reactor::new(executor.id())?;

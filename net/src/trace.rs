@@ -77,7 +77,9 @@ pub(crate) fn events(events: &mio::Events) {
 fn tell(events: &mio::Events) {
     use pollywog_executor::driver::Key;
 
-    for event in events {
+    use crate::alarm::ALARM;
+
+    for event in events.iter().filter(|event| event.token() != ALARM) {
         let Some(source) = Key::from_u64(event.token().0 as u64) else { continue };
         tracing::trace!(
             target: "pollywog::reactor",

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use pollywog_tests::folder::Folder;
 use pollywog_tests::limits::has;
+use pollywog_tests::model::{attach, sleeps};
 use pollywog_tests::program::{Program, Signal, run};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
@@ -315,6 +316,34 @@ fn who_says_nothing_or_too_little_is_closed() {
     let counted =
         r#"{"accepted":4,"active":1,"rejected":0,"timed_out":1,"panicked":0,"errors":{"TimedOut":2},"draining":false}"#;
     assert!(answer.ends_with(counted), "{answer}");
+}
+
+/// Each of them has its timeouts, and moves them; what the kernel is told of it.
+#[test]
+fn requests_that_come_in_time_leave_the_timer_alone() {
+    const NAME: &str = "requests_that_come_in_time_leave_the_timer_alone";
+    const REQUESTS: usize = 50;
+    let folder = Folder::new();
+    let trace = folder.file("trace");
+    let server = Program::start("http", &["--header-timeout", "100", "--idle-timeout", "100"]);
+    let mut stream = server.connect();
+    let mut ask = || {
+        stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+        assert!(read_answer(&mut stream).starts_with("HTTP/1.1 200"));
+    };
+    ask();
+    sleeps(&server);
+    let options = ["-e", "trace=epoll_wait,epoll_pwait,timerfd_settime", "-o", trace.to_str().unwrap()];
+    let Some(mut strace) = attach(NAME, &server, &options) else { return };
+    for _ in 0..REQUESTS {
+        ask();
+        sleeps(&server);
+    }
+    drop(server);
+    strace.wait().unwrap();
+    let trace = fs::read_to_string(&trace).unwrap();
+    assert!(trace.matches(", -1) = 1").count() >= REQUESTS, "{trace}");
+    assert!(!trace.contains("timerfd_settime"), "{trace}");
 }
 
 #[test]

@@ -314,7 +314,7 @@ fn a_timer_is_set_only_while_a_key_expires() {
     let trace = folder.file("trace");
     let kv = Program::start("kv", &[]);
     sleeps(&kv);
-    let options = ["-e", "trace=epoll_wait,epoll_pwait", "-o", trace.to_str().unwrap()];
+    let options = ["-e", "trace=epoll_wait,epoll_pwait,timerfd_settime", "-o", trace.to_str().unwrap()];
     let Some(mut strace) = attach(NAME, &kv, &options) else { return };
     let mut talk = Talk::new(&kv);
     assert_eq!(talk.ask("SET frog pond"), "+OK");
@@ -326,11 +326,13 @@ fn a_timer_is_set_only_while_a_key_expires() {
     drop(kv);
     strace.wait().unwrap();
     let trace = fs::read_to_string(&trace).unwrap();
-    let timeouts = trace.lines().filter_map(|line| line.rsplit_once(") = ")?.0.rsplit(", ").next()?.parse().ok());
     // Zero is a look, and no sleep.
-    let timeouts: Vec<i32> = timeouts.filter(|timeout| *timeout != 0).collect();
-    assert_eq!(timeouts[..2], [-1, -1], "{trace}");
-    assert!(timeouts.iter().any(|timeout| (1..=100).contains(timeout)), "{trace}");
+    let is_sleep = |line: &&str| line.contains(", -1) = ");
+    let (before, after) = trace.split_once("timerfd_settime").expect("a timer was set");
+    assert!(before.lines().filter(is_sleep).count() >= 2, "{trace}");
+    let millis = after.split_once("tv_nsec=").and_then(|(_, rest)| rest.split_once("tv_nsec=")?.1.split_once('}'));
+    let nanos: u64 = millis.expect("when it rings").0.parse().unwrap();
+    assert!((1..=100_000_000).contains(&nanos) && after.contains("it_value={tv_sec=0,"), "{trace}");
 }
 
 #[test]

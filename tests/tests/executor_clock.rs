@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use futures::poll;
-use pollywog_executor::driver::{Driver, TaskId, ThreadDriver};
+use pollywog_executor::driver::{Driver, Park, TaskId, ThreadDriver};
 use pollywog_executor::sim::SimDriver;
 use pollywog_executor::task::{consume_budget, yield_now};
 use pollywog_executor::time::{advance, hold, now, pause, resume, sleep, sleep_until, timeout};
@@ -46,20 +46,20 @@ struct Scripted<S> {
     script: S,
 }
 
-impl<S: FnMut(Option<Duration>, &mut Vec<TaskId>)> Scripted<S> {
+impl<S: FnMut(Park, &mut Vec<TaskId>)> Scripted<S> {
     fn new(script: S) -> Self {
         Self { thread: ThreadDriver::new(), script }
     }
 }
 
-impl<S: FnMut(Option<Duration>, &mut Vec<TaskId>)> Driver for Scripted<S> {
+impl<S: FnMut(Park, &mut Vec<TaskId>)> Driver for Scripted<S> {
     fn unparker(&self) -> Waker {
         self.thread.unparker()
     }
 
-    fn park(&mut self, timeout: Option<Duration>, ready: &mut Vec<TaskId>) {
-        (self.script)(timeout, ready);
-        self.thread.park(timeout, ready);
+    fn park(&mut self, park: Park, ready: &mut Vec<TaskId>) {
+        (self.script)(park, ready);
+        self.thread.park(park, ready);
     }
 }
 
@@ -524,8 +524,8 @@ fn what_the_driver_brings_comes_before_the_clock_moves() {
     let waiting = Rc::new(Cell::new(None::<TaskId>));
     let events = Rc::new(Cell::new(10));
     let (task, left) = (waiting.clone(), events.clone());
-    let mut driver = Scripted::new(move |timeout, ready: &mut Vec<TaskId>| {
-        assert_eq!(timeout, Some(Duration::ZERO), "it never sleeps");
+    let mut driver = Scripted::new(move |park, ready: &mut Vec<TaskId>| {
+        assert_eq!(park, Park::Look, "it never sleeps");
         if left.get() > 0
             && let Some(task) = task.take()
         {
@@ -554,8 +554,8 @@ fn what_the_driver_brings_comes_before_the_clock_moves() {
 fn one_look_at_the_driver_for_each_move() {
     let looks = Rc::new(Cell::new(0));
     let counter = looks.clone();
-    let mut driver = Scripted::new(move |timeout, _: &mut Vec<TaskId>| {
-        assert_eq!(timeout, Some(Duration::ZERO));
+    let mut driver = Scripted::new(move |park, _: &mut Vec<TaskId>| {
+        assert_eq!(park, Park::Look);
         counter.set(counter.get() + 1);
     });
     Executor::new().unwrap().block_on(&mut driver, async {

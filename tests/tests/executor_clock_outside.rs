@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 use futures::{AsyncReadExt, poll};
-use pollywog_executor::driver::{self, Driver, TaskId, ThreadDriver};
+use pollywog_executor::driver::{self, Driver, Park, TaskId, ThreadDriver};
 use pollywog_executor::task::yield_now;
 use pollywog_executor::time::{Hold, advance, hold, now, pause, sleep, timeout};
 use pollywog_executor::{Executor, Metrics, spawn, spawn_blocking};
@@ -35,20 +35,20 @@ struct Scripted<S> {
     script: S,
 }
 
-impl<S: FnMut(Option<Duration>, &mut Vec<TaskId>)> Scripted<S> {
+impl<S: FnMut(Park, &mut Vec<TaskId>)> Scripted<S> {
     fn new(script: S) -> Self {
         Self { thread: ThreadDriver::new(), script }
     }
 }
 
-impl<S: FnMut(Option<Duration>, &mut Vec<TaskId>)> Driver for Scripted<S> {
+impl<S: FnMut(Park, &mut Vec<TaskId>)> Driver for Scripted<S> {
     fn unparker(&self) -> Waker {
         self.thread.unparker()
     }
 
-    fn park(&mut self, timeout: Option<Duration>, ready: &mut Vec<TaskId>) {
-        (self.script)(timeout, ready);
-        self.thread.park(timeout, ready);
+    fn park(&mut self, park: Park, ready: &mut Vec<TaskId>) {
+        (self.script)(park, ready);
+        self.thread.park(park, ready);
     }
 }
 
@@ -140,9 +140,9 @@ fn a_name_is_looked_up_while_the_clock_stands() {
 /// Runs `future` with a driver that calls `asleep` whenever the executor goes to sleep without limit, which is what it
 /// does while the clock is held.
 fn run_asleep<T>(mut asleep: impl FnMut(), future: impl Future<Output = T>) -> T {
-    let mut driver = Scripted::new(move |timeout, _: &mut Vec<TaskId>| match timeout {
-        None => asleep(),
-        Some(limit) => assert_eq!(limit, Duration::ZERO),
+    let mut driver = Scripted::new(move |park, _: &mut Vec<TaskId>| match park {
+        Park::Unlimited => asleep(),
+        park => assert_eq!(park, Park::Look),
     });
     Executor::new().unwrap().block_on(&mut driver, future)
 }
@@ -270,8 +270,8 @@ fn a_hold_whose_executor_is_gone_does_not_let_go_for_another() {
             drop(early); // nobody has the number
             let held = Held::default();
             let (holds, late) = (held.clone(), Cell::new(Some(late)));
-            let mut driver = Scripted::new(move |timeout, _: &mut Vec<TaskId>| {
-                if timeout.is_none() {
+            let mut driver = Scripted::new(move |park, _: &mut Vec<TaskId>| {
+                if park == Park::Unlimited {
                     assert!(late.take().is_none(), "it sleeps once");
                     let holds = holds.take();
                     thread::spawn(move || drop(holds)).join().unwrap();
@@ -351,8 +351,8 @@ fn a_hold_that_ends_after_the_look_lets_the_driver_look_again() {
         let (held, waiting) = (Arc::new(Mutex::new(None::<Hold>)), Rc::new(Cell::new(None::<TaskId>)));
         let (holds, task) = (held.clone(), waiting.clone());
         let mut has_come = false;
-        let mut driver = Scripted::new(move |timeout, ready: &mut Vec<TaskId>| {
-            assert_eq!(timeout, Some(Duration::ZERO), "there is mail");
+        let mut driver = Scripted::new(move |park, ready: &mut Vec<TaskId>| {
+            assert_eq!(park, Park::Look, "there is mail");
             if has_come {
                 ready.extend(task.take());
             } else if let Some(hold) = holds.lock().unwrap().take() {
@@ -386,8 +386,8 @@ fn a_clock_without_timers_waits_for_other_threads() {
         let executor = Executor::new().unwrap();
         let (send, receive) = oneshot::channel();
         let sender = Cell::new(Some(send));
-        let mut driver = Scripted::new(move |timeout, _: &mut Vec<TaskId>| {
-            if timeout.is_none() {
+        let mut driver = Scripted::new(move |park, _: &mut Vec<TaskId>| {
+            if park == Park::Unlimited {
                 let send = sender.take().expect("it sleeps once");
                 thread::spawn(move || send.send(5).unwrap());
             }

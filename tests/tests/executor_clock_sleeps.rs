@@ -1,14 +1,15 @@
 //! Sleeps and timeouts under a clock that stands still, is ahead of the machine's, or is another than before.
 
-use std::cell::Cell;
-use std::future::{Future, pending};
+use std::cell::{Cell, RefCell};
+use std::future::{Future, pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures::{FutureExt, poll};
-use pollywog_executor::driver::ThreadDriver;
+use pollywog_executor::driver::{Driver, Park, TaskId, ThreadDriver};
 use pollywog_executor::sim::SimDriver;
 use pollywog_executor::time::{advance, now, pause, resume, sleep, sleep_until, timeout, timeout_at};
 use pollywog_executor::{Executor, Metrics};
@@ -205,6 +206,59 @@ fn a_sleep_that_was_made_outside_counts_from_its_call() {
     // A moment is a moment, on whatever clock.
     executor.block_on(&mut driver, sleep_until(Instant::now() + HOUR));
     assert!(start.elapsed() < HOUR);
+}
+
+/// Notes how long it may sleep. Each sleep ends at once, with the wake of who waits.
+struct Naps<'a> {
+    parks: Vec<Park>,
+    waits: &'a RefCell<Option<Waker>>,
+}
+
+impl Driver for Naps<'_> {
+    fn unparker(&self) -> Waker {
+        Waker::noop().clone()
+    }
+
+    fn park(&mut self, park: Park, _ready: &mut Vec<TaskId>) {
+        self.parks.push(park);
+        if let Some(waker) = self.waits.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// How long the driver may sleep while a sleep until `deadline` is polled four times.
+fn parks(executor: &Executor, deadline: Instant) -> Vec<Park> {
+    let waits = RefCell::new(None);
+    let mut driver = Naps { parks: Vec::new(), waits: &waits };
+    executor.block_on(&mut driver, async {
+        let (mut sleep, mut polls) = (pin!(sleep_until(deadline)), 0);
+        poll_fn(|cx| {
+            assert!(sleep.as_mut().poll(cx).is_pending());
+            waits.replace(Some(cx.waker().clone()));
+            polls += 1;
+            if polls == 4 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    });
+    driver.parks
+}
+
+#[test]
+fn each_sleep_of_the_driver_has_the_same_deadline_while_no_nearer_one_is_set() {
+    let (executor, deadline) = (Executor::new().unwrap(), Instant::now() + HOUR);
+    assert_eq!(parks(&executor, deadline), [Park::Until(deadline); 3]);
+    // On a clock that is ahead of the machine's.
+    let moment = executor.block_on(&mut ThreadDriver::new(), async {
+        pause();
+        advance(3 * HOUR).await;
+        resume();
+        now() + HOUR
+    });
+    let found = parks(&executor, moment);
+    let Park::Until(at) = found[0] else { panic!("{found:?}") };
+    assert_eq!(found, [Park::Until(at); 3]);
+    assert!(at > deadline && at <= Instant::now() + HOUR, "an hour of the machine's from then");
 }
 
 #[test]

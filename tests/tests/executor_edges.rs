@@ -11,7 +11,7 @@ use std::time::Duration;
 use std::{panic, thread};
 
 use pollywog_executor::Executor;
-use pollywog_executor::driver::{Driver, TaskId, ThreadDriver};
+use pollywog_executor::driver::{Driver, Park, TaskId, ThreadDriver};
 use pollywog_executor::task::yield_now;
 use pollywog_executor::time::sleep;
 use pollywog_tests::executor::silence_expected_panics;
@@ -39,9 +39,9 @@ impl Driver for Looks<'_> {
         self.inner.unparker()
     }
 
-    fn park(&mut self, timeout: Option<Duration>, ready: &mut Vec<TaskId>) {
+    fn park(&mut self, park: Park, ready: &mut Vec<TaskId>) {
         self.most.set(self.most.get().max(self.polls.replace(0)));
-        self.inner.park(timeout, ready);
+        self.inner.park(park, ready);
     }
 }
 
@@ -86,10 +86,10 @@ impl Driver for PanicsOnce {
         self.inner.unparker()
     }
 
-    fn park(&mut self, timeout: Option<Duration>, ready: &mut Vec<TaskId>) {
+    fn park(&mut self, park: Park, ready: &mut Vec<TaskId>) {
         self.looks += 1;
         assert!(!std::mem::take(&mut self.panics), "expected: park");
-        self.inner.park(timeout, ready);
+        self.inner.park(park, ready);
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures::channel::{mpsc, oneshot};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use pollywog_executor::driver::{Driver, TaskId};
+use pollywog_executor::driver::{Driver, Park, TaskId};
 use pollywog_executor::task::{JoinSet, consume_budget, unconstrained, yield_now};
 use pollywog_executor::time::{self, sleep, sleep_until, timeout};
 use pollywog_executor::{Executor, Metrics, budget, scope, spawn};
@@ -127,7 +127,7 @@ impl Driver for Turns {
         Waker::noop().clone()
     }
 
-    fn park(&mut self, _timeout: Option<Duration>, _ready: &mut Vec<TaskId>) {
+    fn park(&mut self, _park: Park, _ready: &mut Vec<TaskId>) {
         self.most = self.most.max(self.polls.take());
         self.count += 1;
     }
@@ -296,7 +296,7 @@ impl Driver for Event {
         Waker::noop().clone()
     }
 
-    fn park(&mut self, _timeout: Option<Duration>, ready: &mut Vec<TaskId>) {
+    fn park(&mut self, _park: Park, ready: &mut Vec<TaskId>) {
         ready.extend(TaskId::of(&self.0.waker()));
     }
 }

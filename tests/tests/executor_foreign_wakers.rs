@@ -11,7 +11,7 @@ use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::thread;
 use std::time::Duration;
 
-use pollywog_executor::driver::{Driver, TaskId, ThreadDriver};
+use pollywog_executor::driver::{Driver, Park, TaskId, ThreadDriver};
 use pollywog_executor::time::sleep;
 use pollywog_executor::{AbortHandle, Executor, spawn, task::yield_now};
 use pollywog_tests::executor::{Counter, bounded, poll_with, run, silence_expected_panics, spawn_bystanders};
@@ -155,7 +155,7 @@ impl Driver for FaultyUnparker {
         ManuallyDrop::into_inner(faulty(Fault::Wake))
     }
 
-    fn park(&mut self, _timeout: Option<Duration>, _ready: &mut Vec<TaskId>) {
+    fn park(&mut self, _park: Park, _ready: &mut Vec<TaskId>) {
         if let Some(waker) = self.waker.take() {
             thread::spawn(move || waker.wake()).join().expect("a wake never panics");
         }
@@ -207,7 +207,7 @@ impl Driver for UncloneableUnparker {
         unsafe { Waker::new(ptr::null(), &FAULTY_CLONE) }
     }
 
-    fn park(&mut self, _: Option<Duration>, _: &mut Vec<TaskId>) {
+    fn park(&mut self, _: Park, _: &mut Vec<TaskId>) {
         if let Some(waker) = self.0.take() {
             thread::spawn(move || waker.wake()).join().expect("a wake never panics");
         }

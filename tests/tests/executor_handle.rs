@@ -10,10 +10,9 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Wake, Waker};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
 
 use futures::channel::oneshot;
-use pollywog_executor::driver::{Driver, TaskId, ThreadDriver};
+use pollywog_executor::driver::{Driver, Park, TaskId, ThreadDriver};
 use pollywog_executor::{
     Executor, Handle, JoinError, Metrics, RemoteJoinHandle, UnhandledPanic, spawn, task, task::yield_now,
 };
@@ -79,11 +78,11 @@ impl Driver for Sleeper {
         self.driver.unparker()
     }
 
-    fn park(&mut self, timeout: Option<Duration>, ready: &mut Vec<TaskId>) {
-        if timeout != Some(Duration::ZERO) {
+    fn park(&mut self, park: Park, ready: &mut Vec<TaskId>) {
+        if park != Park::Look {
             let _ = self.asleep.send(());
         }
-        self.driver.park(timeout, ready);
+        self.driver.park(park, ready);
     }
 }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pollywog_executor::driver::{Driver, TaskId, ThreadDriver};
+use pollywog_executor::driver::{Driver, Park, TaskId, ThreadDriver};
 use pollywog_executor::task::{JoinSet, consume_budget, yield_now};
 use pollywog_executor::time::{self, Sleep, sleep};
 use pollywog_executor::{Executor, Handle, Metrics, spawn};
@@ -36,9 +36,9 @@ impl Driver for Script {
         Waker::noop().clone()
     }
 
-    fn park(&mut self, timeout: Option<Duration>, ready: &mut Vec<TaskId>) {
+    fn park(&mut self, park: Park, ready: &mut Vec<TaskId>) {
         self.looks += 1;
-        if timeout != Some(Duration::ZERO) {
+        if park != Park::Look {
             self.steps.pop_front().expect("the script has a step for each sleep")(ready);
         }
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use futures::channel::mpsc::unbounded;
 use futures::lock::Mutex;
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
-use pollywog_executor::driver::{Driver, TaskId, ThreadDriver};
+use pollywog_executor::driver::{Driver, Park, TaskId, ThreadDriver};
 use pollywog_executor::sim::SimDriver;
 use pollywog_executor::task::{JoinSet, yield_now};
 use pollywog_executor::time::{advance, now, pause, resume, sleep};
@@ -171,7 +171,7 @@ fn a_seeded_executor_looks_at_the_driver_after_each_task() {
         fn unparker(&self) -> Waker {
             Waker::noop().clone()
         }
-        fn park(&mut self, _: Option<Duration>, _: &mut Vec<TaskId>) {
+        fn park(&mut self, _: Park, _: &mut Vec<TaskId>) {
             self.most = self.most.max(self.polls.take());
         }
     }

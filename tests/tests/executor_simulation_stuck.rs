@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use futures::lock::Mutex;
-use pollywog_executor::driver::{Driver, TaskId, ThreadDriver};
+use pollywog_executor::driver::{Driver, Park, TaskId, ThreadDriver};
 use pollywog_executor::sim::SimDriver;
 use pollywog_executor::task::{self, Id, yield_now};
 use pollywog_executor::time::{hold, now, pause, sleep};
@@ -279,11 +279,11 @@ fn a_driver_that_is_no_simulation_waits() {
             fn unparker(&self) -> Waker {
                 self.0.unparker()
             }
-            fn park(&mut self, timeout: Option<Duration>, ready: &mut Vec<TaskId>) {
-                if timeout.is_none() {
+            fn park(&mut self, park: Park, ready: &mut Vec<TaskId>) {
+                if park == Park::Unlimited {
                     (self.1)();
                 }
-                self.0.park(timeout, ready);
+                self.0.park(park, ready);
             }
         }
         let mut driver = Waits(ThreadDriver::new(), move || {

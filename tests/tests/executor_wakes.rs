@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
-use std::time::Duration;
 
 use futures::StreamExt;
-use pollywog_executor::driver::{Driver, TaskId, ThreadDriver};
+use pollywog_executor::driver::{Driver, Park, TaskId, ThreadDriver};
 use pollywog_executor::{Executor, task::yield_now};
 use pollywog_tests::executor::{OnDrop, Probe, bounded, run};
 
@@ -59,11 +58,11 @@ impl Driver for WokenAtTheLastMoment {
         self.inner.unparker()
     }
 
-    fn park(&mut self, timeout: Option<Duration>, ready: &mut Vec<TaskId>) {
+    fn park(&mut self, park: Park, ready: &mut Vec<TaskId>) {
         if let Some(waker) = self.waker.take() {
             thread::spawn(move || waker.wake()).join().unwrap();
         }
-        self.inner.park(timeout, ready);
+        self.inner.park(park, ready);
     }
 }
 

@@ -155,7 +155,7 @@ fn a_flood_of_broken_connections_does_not_keep_the_thread() {
 fn connect_and_accept_where_nothing_can_be_registered() {
     const NAME: &str = "connect_and_accept_where_nothing_can_be_registered";
     if inside(NAME).is_none() {
-        return run_injected("epoll_ctl:error=ENOSPC:when=2+", NAME, "");
+        return run_injected("epoll_ctl:error=ENOSPC:when=3+", NAME, "");
     }
     let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     listener.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
@@ -179,12 +179,12 @@ fn connect_and_accept_where_nothing_can_be_registered() {
     });
 }
 
-/// The selector's own registration is the first; the second is refused.
+/// The runtime registers two descriptors of its own; the one after them is refused.
 #[test]
 fn a_registration_that_fails() {
     const NAME: &str = "a_registration_that_fails";
     if inside(NAME).is_none() {
-        return run_injected("epoll_ctl:error=ENOSPC:when=2", NAME, "");
+        return run_injected("epoll_ctl:error=ENOSPC:when=3", NAME, "");
     }
     run(async {
         let (stream, mut peer) = with_peer().await;

@@ -72,6 +72,15 @@ impl Clock {
         }
     }
 
+    /// What the machine's clock says when this one, which goes, says `moment`.
+    #[inline]
+    pub(crate) fn machine_at(&self, moment: Instant) -> Instant {
+        match self.hands.get() {
+            Hands::Resumed { at, then } => after(then, moment.saturating_duration_since(at)),
+            _ => moment,
+        }
+    }
+
     pub(crate) fn is_paused(&self) -> bool {
         matches!(self.hands.get(), Hands::Paused { .. })
     }
