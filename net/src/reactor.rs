@@ -103,14 +103,13 @@ impl Driver for Reactor {
         self.select(timeout);
         let mut sources = self.shared.sources.borrow_mut();
         for event in self.events.iter() {
-            if event.token() == ALARM {
-                self.alarm.rang();
-                continue;
-            }
-            sources.event(event, |waker| match TaskId::of(&waker) {
+            let is_of_source = sources.event(event, |waker| match TaskId::of(&waker) {
                 Some(task) => ready.push(task),
                 None => self.foreign.push(waker),
             });
+            if !is_of_source && event.token() == ALARM {
+                self.alarm.rang();
+            }
         }
         drop(sources);
         trace::events(&self.events);

@@ -283,10 +283,10 @@ impl Sources {
         wakers
     }
 
-    /// Takes in one event. A token that names nothing, or something that was there before, is ignored.
-    pub(crate) fn event(&mut self, event: &Event, mut each: impl FnMut(Waker)) {
-        let Some(key) = Key::from_u64(event.token().0 as u64) else { return };
-        let Some(entry) = self.slots.get_mut(key) else { return };
+    /// Takes in one event. `false` where its token names no source, or one that was there before.
+    pub(crate) fn event(&mut self, event: &Event, mut each: impl FnMut(Waker)) -> bool {
+        let Some(key) = Key::from_u64(event.token().0 as u64) else { return false };
+        let Some(entry) = self.slots.get_mut(key) else { return false };
         for direction in [Read, Write] {
             let news = Ready::of(event, direction);
             if !news.is_empty() {
@@ -296,6 +296,7 @@ impl Sources {
                 side.take_waiters(&mut self.crowd, key, direction, &mut each);
             }
         }
+        true
     }
 
     /// How many sources are registered.
