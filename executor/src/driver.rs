@@ -74,8 +74,8 @@ pub trait Driver {
 pub enum Park {
     /// It does not sleep, and only looks at what has happened.
     Look,
-    /// Until that moment of the machine's clock, which may have passed. It is the same in every park while the nearest
-    /// deadline is.
+    /// Until that moment of the machine's clock, which may have passed. In park after park it is the same moment, as
+    /// long as the nearest deadline is.
     Until(Instant),
     /// As long as nothing happens.
     Unlimited,
