@@ -110,8 +110,21 @@ def start_server(command, watcher=(), core=None):
     return server, found[1].decode()
 
 
+def busy():
+    """Seconds that the cores of server and load have worked, for whomever."""
+    names = {f"cpu{core}" for core in cores()}
+    lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
+    # user, nice, system, irq, softirq
+    return sum(int(fields[at]) for fields in lines if fields[0] in names for at in (1, 2, 3, 6, 7)) / TICK
+
+
+def spent(pid):
+    """What a process has used so far, as `processor_time`, and how long the cores were busy."""
+    return *processor_time(pid), busy()
+
+
 def processor_time(pid):
-    """(user, system) seconds of a process: their sum from the scheduler's nanoseconds, the parts by the ticks."""
+    """(user, system, both) seconds of a process: the sum from the scheduler's nanoseconds, the parts by the ticks."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     user, system = int(fields[11]) / TICK, int(fields[12]) / TICK
     exact = 0
@@ -151,6 +164,7 @@ def cell(requests, seconds, before, after, server, latencies):
         "cpu_us": round(total / requests * 1e6, 4),
         "user_us": round(total * user / requests * 1e6, 4),
         "system_us": round(total * (1 - user) / requests * 1e6, 4),
+        "both_us": round((after[3] - before[3]) / requests * 1e6, 4),
         "peak_kb": memory(server.pid, "VmHWM"),
         **latencies,
     }
@@ -164,12 +178,12 @@ def ask_client(workload, server, address, seconds):
         connections = int(client.expect(r"connected: (\d+)\n", "stderr")[1])
         if "--reconnect" not in command:
             accepted(server.pid, connections)
-        before, resident = processor_time(server.pid), memory(server.pid, "VmRSS")
+        before, resident = spent(server.pid), memory(server.pid, "VmRSS")
         if workload.kind == "idle":
             return {"resident_kb": resident}
         client.write("\n")
         report = json.loads(client.expect(r"^\{.*\}\n", patience=seconds + PATIENCE)[0])
-        after = processor_time(server.pid)
+        after = spent(server.pid)
         client.process.stdin.close()
         client.ended()
     requests = sum(one["requests"] - one["unanswered"] for one in report["classes"])
@@ -183,10 +197,10 @@ def ask_wrk(workload, server, address, seconds):
     """wrk counts whole seconds."""
     seconds = max(1, round(seconds))
     command = [*pinned(cores()[1]), "wrk", "-t1", "-c64", f"-d{seconds}s", "-s", WRK, f"http://{address}/"]
-    before = processor_time(server.pid)
+    before = spent(server.pid)
     with Process(command) as wrk:
         report = json.loads(wrk.expect(r"^\{.*\}\n", patience=seconds + PATIENCE)[0])
-        after = processor_time(server.pid)
+        after = spent(server.pid)
     if report.pop("errors"):
         raise Failed(f"{' '.join(map(str, command))}: connections or answers failed")
     return cell(report.pop("requests"), report.pop("seconds"), before, after, server, report)
@@ -199,10 +213,10 @@ def ask_redis(workload, server, address, seconds):
     requests = int(seconds * 25_000) * pipeline
     command = ["redis-benchmark", "-h", host, "-p", port, "-c", "50", "-P", str(pipeline), "-n", str(requests)]
     command = [*pinned(cores()[1]), *command, "-r", "10000", "-q", "-t", "set,get"]
-    before, start = processor_time(server.pid), time.monotonic()
+    before, start = spent(server.pid), time.monotonic()
     with Process(command) as benchmark:
         benchmark.expect(r"GET: [\d.]+ requests per second.*\n", patience=20 * seconds + PATIENCE)
-        elapsed, after = time.monotonic() - start, processor_time(server.pid)
+        elapsed, after = time.monotonic() - start, spent(server.pid)
     return cell(2 * requests, elapsed, before, after, server, {})
 
 

@@ -4,12 +4,13 @@ import copy
 import xml.etree.ElementTree
 from unittest import mock
 
-from . import charts, counts, rounds, servers, stats, svg, tables, workloads
+from . import charts, counts, measure, rounds, servers, stats, svg, tables, workloads
 
 
 def cell(cpu, requests=100_000, seconds=1.0, p50=100.0):
     return {
         "requests": requests, "seconds": seconds, "cpu_us": cpu, "user_us": cpu / 4, "system_us": cpu * 3 / 4,
+        "both_us": cpu * 3,
         "peak_kb": 2_000, "p50": p50, "p90": 2 * p50, "p99": 3 * p50, "p99.9": 4 * p50, "max": 5 * p50,
     }
 
@@ -64,14 +65,22 @@ def test_a_tie_is_no_less_than_the_noise():
 
 def test_the_table_says_what_was_found():
     lines = tables.load_table(sample()["workloads"]["echo-50"]).splitlines()
-    assert lines[0] == ("| server | CPU µs | of raw epoll's | user µs | system µs | requests/s | p50 µs | p99 µs "
-                        "| p99.9 µs | peak KiB | system calls |"), lines[0]
+    assert lines[0] == ("| server | CPU µs | of raw epoll's | user µs | system µs | both cores µs | requests/s | p50 µs "
+                        "| p99 µs | p99.9 µs | peak KiB | system calls |"), lines[0]
     assert lines[2:5] == [
-        "| raw epoll | 10.00 | 1.00 | 2.50 | 7.50 | 100,000 | 100 | 300 | 400 | 2,000 | 2.00 |",
-        "| raw epoll again | 10.10 | 1.01 ≈ | 2.52 | 7.57 | 104,000 ≈ | 100 | 300 | 400 | 2,000 | – |",
-        "| pollywog | 11.00 | 1.10 | 2.75 | 8.25 | 90,000 | 100 | 300 | 400 | 2,000 | 2.02 |",
+        "| raw epoll | 10.00 | 1.00 | 2.50 | 7.50 | 30.00 | 100,000 | 100 | 300 | 400 | 2,000 | 2.00 |",
+        "| raw epoll again | 10.10 | 1.01 ≈ | 2.52 | 7.57 | 30.30 | 104,000 ≈ | 100 | 300 | 400 | 2,000 | – |",
+        "| pollywog | 11.00 | 1.10 | 2.75 | 8.25 | 33.00 | 90,000 | 100 | 300 | 400 | 2,000 | 2.02 |",
     ], lines
     assert lines[5].startswith("| smol | 12.88 | 1.03 | ") and len(lines) == 6, lines
+
+
+def test_busy_is_what_the_two_cores_did_and_no_other():
+    stat = ("cpu 9 9 9 9 9 9 9 9 9 9\ncpu0 1 2 4 1000 1000 8 16 1000 0 0\n"
+            "cpu1 32 0 0 1 0 0 64 0 0 0\ncpu2 7 7 7 7 7 7 7 7 0 0\nintr 5\n")
+    with mock.patch.object(measure, "cores", return_value=(0, 1)), \
+            mock.patch.object(measure.Path, "read_text", return_value=stat):
+        assert measure.busy() * measure.TICK == 127, measure.busy()
 
 
 def test_the_page_has_every_part():

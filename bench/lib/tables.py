@@ -68,7 +68,7 @@ def load_table(found):
         {name: cell | {"rate": cell["requests"] / cell["seconds"]} for name, cell in one.items()}
         for one in found["rounds"]
     ]
-    head = ["server", "CPU µs", f"of {reference}'s", "user µs", "system µs", "requests/s"]
+    head = ["server", "CPU µs", f"of {reference}'s", "user µs", "system µs", "both cores µs", "requests/s"]
     names = measured(found)
     latencies = [name for name in ("p50", "p99", "p99.9") if any(median(rounds, one, name) for one in names)]
     counted = [name for name in ("calls", "instructions") if name in found]
@@ -79,7 +79,7 @@ def load_table(found):
         rate = number(median(rounds, name, "rate"), 0)
         rate = rate if name == reference else tied(ratio(rounds, name, reference, "rate"), TIE_RATE, rate)
         row = [name, number(median(rounds, name, "cpu_us")), ratio_text(found, name)]
-        row += [number(median(rounds, name, "user_us")), number(median(rounds, name, "system_us")), rate]
+        row += [number(median(rounds, name, one)) for one in ("user_us", "system_us", "both_us")] + [rate]
         row += [number(median(rounds, name, one), 0) for one in [*latencies, "peak_kb"]]
         row += [number(found[one].get(name), {"calls": 2, "instructions": 0}[one]) for one in counted]
         rows.append(row)

@@ -1,6 +1,7 @@
 //! The walk runs what a page shows, and finds each line that is not what came.
 
-use std::fs;
+use std::process::Command;
+use std::{env, fs};
 
 use pollywog_book::{Walked, Workspace, walk_page};
 
@@ -98,6 +99,15 @@ fn keys_end_programs() {
     is_well("```console\n$ trap 'echo bye; exit' INT; echo ready; while :; do sleep 0.01; done\nready\n^C\nbye\n```\n");
     assert!(only_fault("```console\n^C\n```\n").contains("nothing runs"));
     assert!(only_fault("```console\n< words\n```\n").contains("nothing reads"));
+}
+
+/// As a script ignores it that was started in the background of another.
+#[test]
+fn ctrl_c_ends_programs_where_the_walk_itself_ignores_it() {
+    let mut again = Command::new("sh");
+    again.args(["-c", "trap '' INT; exec \"$0\" --exact keys_end_programs"]).arg(env::current_exe().unwrap());
+    let output = again.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]

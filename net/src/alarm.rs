@@ -5,6 +5,9 @@
 //! a timeout. So on Linux the deadline is told to a timer of its own, a timerfd that the selector watches, and only when
 //! it is nearer than what that is set for; then nothing limits the sleep. Once the timer rings for a deadline that has
 //! moved away, the executor finds nothing due, and its next sleep sets it anew.
+//!
+//! It rings after whole milliseconds, as a timeout of `epoll_wait` would end: deadlines that are close together share a
+//! wake, where each would cost one.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -49,9 +52,7 @@ impl Alarm {
         if rest.is_zero() {
             return Some(rest);
         }
-        let once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let rest = Timespec::try_from(rest).expect("the farthest deadline is centuries away");
-        let time = Itimerspec { it_interval: once, it_value: rest };
+        let time = Itimerspec { it_interval: Timespec::default(), it_value: whole_millis(rest) };
         timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &time).expect("the time is valid");
         self.set_for = Some(deadline);
         None
@@ -61,6 +62,13 @@ impl Alarm {
     pub(crate) fn rang(&mut self) {
         self.set_for = None;
     }
+}
+
+/// Rounded up.
+fn whole_millis(rest: Duration) -> Timespec {
+    let millis = i64::from(rest.subsec_nanos().div_ceil(1_000_000));
+    // The farthest deadline is centuries away.
+    Timespec { tv_sec: rest.as_secs() as i64 + millis / 1_000, tv_nsec: millis % 1_000 * 1_000_000 }
 }
 
 #[cfg(test)]
@@ -118,6 +126,16 @@ mod tests {
         alarm.rang();
         assert_eq!(alarm.timeout(start + 3 * HOUR), None);
         assert!(rest(&alarm) > 2 * HOUR, "it has rung for the nearer one");
+    }
+
+    #[test]
+    fn deadlines_that_are_close_together_share_a_wake() {
+        let millis =
+            [(0, 1, 1), (0, 999_999, 1), (0, 1_000_000, 1), (0, 1_000_001, 2), (7, 999_000_001, 8_000), (7, 0, 7_000)];
+        for (seconds, nanos, expected) in millis {
+            let rounded = Duration::try_from(whole_millis(Duration::new(seconds, nanos))).unwrap();
+            assert_eq!(rounded, Duration::from_millis(expected), "{seconds} s, {nanos} ns");
+        }
     }
 
     #[test]

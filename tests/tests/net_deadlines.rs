@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use pollywog_executor::Metrics;
-use pollywog_net::time::{sleep, timeout};
+use pollywog_net::time::{sleep, sleep_until, timeout};
 use pollywog_net::{Runtime, spawn, spawn_blocking};
 use pollywog_tests::net::{alone, descriptors, run};
 
@@ -49,6 +50,22 @@ fn a_deadline_that_has_moved_away_wakes_once_and_the_one_after_it_is_kept() {
             let parks = Metrics::current().parks - before.parks;
             assert!(parks <= 3, "{parks} sleeps for one");
         }
+    });
+}
+
+/// Each on its own would be five hundred sleeps.
+#[test]
+fn deadlines_that_are_close_together_share_a_wake() {
+    run(async {
+        let (start, parks) = (Instant::now(), Metrics::current().parks);
+        let moments = (0..500).map(|number| start + Duration::from_micros(2_000 + 20 * number));
+        let tasks: Vec<_> =
+            moments.map(|moment| spawn(sleep_until(moment).map(move |()| Instant::now() >= moment))).collect();
+        for task in tasks {
+            assert!(task.await.unwrap(), "it is early");
+        }
+        let parks = Metrics::current().parks - parks;
+        assert!(parks <= 50, "{parks} sleeps in 12 ms");
     });
 }
 

@@ -65,8 +65,9 @@ impl Terminal {
         let keep = "trap 'pwd >\"$WALK/directory\"; export -p >\"$WALK/variables\"' EXIT; . \"$WALK/variables\"";
         let directory = fs::read_to_string(self.state.path().join("directory"))?;
         let (reader, writer) = io::pipe()?;
-        let mut bash = Command::new("bash");
-        bash.args(["-c", &format!("{keep}\n{command}")]).env("WALK", self.state.path());
+        // What is started in the background of a script ignores Ctrl-C, and would hand that down.
+        let mut bash = Command::new("env");
+        bash.args(["--default-signal=INT", "bash", "-c", &format!("{keep}\n{command}")]).env("WALK", self.state.path());
         // Not by a `cd` that reads the file: bash forgets a Ctrl-C that comes while it waits for a substitution.
         bash.current_dir(directory.trim_end_matches('\n'));
         bash.env("PYTHONUNBUFFERED", "1").env("CARGO_TERM_COLOR", "never").env("CARGO_NET_OFFLINE", "true");

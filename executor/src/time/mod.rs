@@ -1,8 +1,9 @@
 //! Waiting for a moment: [`sleep`], [`timeout`], [`interval`]; and a clock that can be [`pause`]d.
 //!
 //! A timer costs no system call: it is an entry in a table of its executor, and the nearest deadline is how long the
-//! driver may sleep. Nothing fires early; how late depends on the driver and on the polls that are under way. Time is
-//! that of [`Instant`], which on Linux stands still while the machine is suspended.
+//! driver may sleep. Nothing fires early; how late depends on the driver (that of `pollywog-net` wakes after whole
+//! milliseconds) and on the polls that are under way. Time is that of [`Instant`], which on Linux stands still while the
+//! machine is suspended.
 
 pub(crate) mod clock;
 mod interval;
