@@ -6,21 +6,20 @@
 //! it is nearer than what that is set for; then nothing limits the sleep. Once the timer rings for a deadline that has
 //! moved away, the executor finds nothing due, and its next sleep sets it anew.
 //!
-//! It rings after whole milliseconds, as a timeout of `epoll_wait` would end: deadlines that are close together share a
-//! wake, where each would cost one.
+//! Its time is rounded up to whole milliseconds, as the timeout of `epoll_wait` is: deadlines that are close together
+//! share a wake, where each would cost one.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Registry};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
-/// What names the alarm's events, and no source: no table has so many slots.
-pub(crate) const ALARM: Token = Token(usize::MAX);
+use crate::reactor::ALARM;
 
 /// A timer of the kernel, and what it is set for until it rings.
 pub(crate) struct Alarm {
@@ -102,7 +101,7 @@ mod tests {
     fn it_ends_a_sleep_when_the_deadline_has_come_and_not_before_and_again_though_nothing_is_read() {
         let (mut poll, mut alarm) = alarm();
         for _ in 0..3 {
-            let deadline = Instant::now() + Duration::from_micros(1_500);
+            let deadline = Instant::now() + Duration::from_millis(20);
             assert_eq!(alarm.timeout(deadline), None);
             sleep(&mut poll);
             assert!(Instant::now() >= deadline);

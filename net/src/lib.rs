@@ -34,6 +34,7 @@
 //! |---|---|
 //! | `runtime.rs` | executor and reactor together; [`run`] |
 //! | `reactor.rs` | the turn: mio's selector as the executor's driver |
+//! | `alarm.rs`, `no_alarm.rs` | the kernel's one timer for all deadlines, and what stands in for it elsewhere |
 //! | `sources.rs` | the table of registered sources: readiness, and who waits |
 //! | `source.rs` | a descriptor: try first, wait when it blocks |
 //! | `registration.rs`, `waiter.rs` | where it is registered, and who waits; threads |

@@ -1,11 +1,9 @@
-//! In the place of the alarm where there is no timerfd: the timeout of the selector does.
+//! Stands in for the alarm on systems other than Linux: the selector's timeout ends the sleep.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use mio::{Registry, Token};
-
-pub(crate) const ALARM: Token = Token(usize::MAX);
+use mio::Registry;
 
 pub(crate) struct Alarm;
 

@@ -14,7 +14,7 @@ use mio::{Events, Poll, Token};
 use pollywog_executor::driver::{Driver, ExecutorId, Key, Park, TaskId, wake_all};
 use waker_fn::waker_fn;
 
-use crate::alarm::{ALARM, Alarm};
+use crate::alarm::Alarm;
 use crate::context;
 use crate::sources::{Direction, Sources};
 use crate::trace;
@@ -24,6 +24,9 @@ const EVENTS_PER_TURN: usize = 1024;
 
 /// Names no source: keys are never zero.
 const UNPARK: Token = Token(0);
+
+/// Names no source either: no table has so many slots.
+pub(crate) const ALARM: Token = Token(usize::MAX);
 
 /// What sleeps and turns.
 pub(crate) struct Reactor {

@@ -77,7 +77,7 @@ pub(crate) fn events(events: &mio::Events) {
 fn tell(events: &mio::Events) {
     use pollywog_executor::driver::Key;
 
-    use crate::alarm::ALARM;
+    use crate::reactor::ALARM;
 
     for event in events.iter().filter(|event| event.token() != ALARM) {
         let Some(source) = Key::from_u64(event.token().0 as u64) else { continue };

@@ -318,7 +318,7 @@ fn who_says_nothing_or_too_little_is_closed() {
     assert!(answer.ends_with(counted), "{answer}");
 }
 
-/// Each of them has its deadlines; what the kernel is told of them.
+/// While requests come in time, no deadline comes nearer, and the kernel is told of none.
 #[test]
 fn requests_that_come_in_time_leave_the_timer_alone() {
     const NAME: &str = "requests_that_come_in_time_leave_the_timer_alone";

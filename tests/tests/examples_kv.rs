@@ -306,7 +306,7 @@ fn a_key_that_has_expired_is_gone() {
     while talk.line() != "used_memory:0" {}
 }
 
-/// What it has told the kernel of how long it will sleep.
+/// When it has told the kernel to ring.
 #[test]
 fn a_timer_is_set_only_while_a_key_expires() {
     const NAME: &str = "a_timer_is_set_only_while_a_key_expires";
@@ -330,8 +330,8 @@ fn a_timer_is_set_only_while_a_key_expires() {
     let is_sleep = |line: &&str| line.contains(", -1) = ");
     let (before, after) = trace.split_once("timerfd_settime").expect("a timer was set");
     assert!(before.lines().filter(is_sleep).count() >= 2, "{trace}");
-    let millis = after.split_once("tv_nsec=").and_then(|(_, rest)| rest.split_once("tv_nsec=")?.1.split_once('}'));
-    let nanos: u64 = millis.expect("when it rings").0.parse().unwrap();
+    let nanos = after.split_once("tv_nsec=").and_then(|(_, rest)| rest.split_once("tv_nsec=")?.1.split_once('}'));
+    let nanos: u64 = nanos.expect("when it rings").0.parse().unwrap();
     assert!((1..=100_000_000).contains(&nanos) && after.contains("it_value={tv_sec=0,"), "{trace}");
 }
 

@@ -224,8 +224,7 @@ fn a_wait_that_is_interrupted_goes_on() {
     });
 }
 
-/// It is stopped and continued all the time, which interrupts the wait. Were the timeout to start anew each time, the
-/// sleep would end only with the interruptions.
+/// It is stopped and continued all the time, which interrupts the wait.
 #[test]
 #[expect(clippy::zombie_processes, reason = "waitpid reaps it, so that a stop can be told from an end")]
 fn a_wait_that_is_interrupted_keeps_its_deadline() {

@@ -7,7 +7,7 @@ use pollywog_net::time;
 
 use super::Load;
 
-/// A timer may be late by this much: epoll counts in milliseconds.
+/// A timer may be late by this much.
 const COARSE: Duration = Duration::from_millis(1);
 
 /// Who asks when. The connections take turns: with a rate of 10 and two of them, the first is due to ask at 0, 0.2, 0.4
