@@ -55,8 +55,8 @@ pub trait Driver {
     /// the next park at once.
     fn unparker(&self) -> Waker;
 
-    /// Sleeps until it is unparked or something happened, and no longer than `park` allows. Pushes the tasks that became
-    /// ready onto `ready`.
+    /// Sleeps until it is unparked or something happened, and no longer than `park` allows. Pushes the tasks that
+    /// became ready onto `ready`.
     ///
     /// It may return early for no reason, but not for ever: the executor would spin. It may wake wakers of its own,
     /// with nothing of its own borrowed.
@@ -74,8 +74,8 @@ pub trait Driver {
 pub enum Park {
     /// It does not sleep, and only looks at what has happened.
     Look,
-    /// Until that moment of the machine's clock, which may have passed. While the nearest deadline stays the same, every
-    /// park gets the same moment.
+    /// Until that moment of the machine's clock, which may have passed. While the nearest deadline stays the same,
+    /// every park gets the same moment.
     Until(Instant),
     /// As long as nothing happens.
     Unlimited,
