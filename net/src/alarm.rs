@@ -1,10 +1,10 @@
 //! What ends a sleep at its deadline, with no timer set for that sleep.
 //!
-//! A timeout of `epoll_wait` is a timer that the kernel sets before each sleep and takes out after it. But the sleeps of
-//! a busy server end with an event, and their deadline stays where it was, or moves away with every request that resets
-//! a timeout. So on Linux the deadline is told to a timer of its own, a timerfd that the selector watches, and only when
-//! it is nearer than what that is set for; then nothing limits the sleep. Once the timer rings for a deadline that has
-//! moved away, the executor finds nothing due, and its next sleep sets it anew.
+//! A timeout of `epoll_wait` is a timer that the kernel sets before each sleep and takes out after it. But the sleeps
+//! of a busy server end with an event, and their deadline stays where it was, or moves away with every request that
+//! resets a timeout. So on Linux the deadline is told to a timer of its own, a timerfd that the selector watches, and
+//! only when it is nearer than what that is set for; then nothing limits the sleep. Once the timer rings for a
+//! deadline that has moved away, the executor finds nothing due, and its next sleep sets it anew.
 //!
 //! Its time is rounded up to whole milliseconds, as the timeout of `epoll_wait` is: deadlines that are close together
 //! share a wake, where each would cost one.

@@ -1,9 +1,9 @@
 //! Waiting for a moment: [`sleep`], [`timeout`], [`interval`]; and a clock that can be [`pause`]d.
 //!
-//! Setting and dropping a timer makes no system call: it is an entry in a table of its executor, and the driver is told
-//! of the nearest deadline alone. Nothing fires early; how late depends on the driver (that of `pollywog-net` is up to a
-//! millisecond late on Linux) and on the polls that are under way. Time is that of [`Instant`], which on Linux stands
-//! still while the machine is suspended.
+//! Setting and dropping a timer makes no system call: it is an entry in a table of its executor, and the driver is
+//! told of the nearest deadline alone. Nothing fires early; how late depends on the driver (that of `pollywog-net` is
+//! up to a millisecond late on Linux) and on the polls that are under way. Time is that of [`Instant`], which on Linux
+//! stands still while the machine is suspended.
 
 pub(crate) mod clock;
 mod interval;
