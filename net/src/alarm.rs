@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn deadlines_that_are_close_together_share_a_wake() {
+    fn its_time_is_rounded_up_to_whole_milliseconds() {
         let millis =
             [(0, 1, 1), (0, 999_999, 1), (0, 1_000_000, 1), (0, 1_000_001, 2), (7, 999_000_001, 8_000), (7, 0, 7_000)];
         for (seconds, nanos, expected) in millis {
