@@ -1,6 +1,8 @@
 //! Limits of the process, and what a test does without what it needs.
 
 use std::env;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
 
 use io_uring::IoUring;
@@ -25,6 +27,14 @@ pub fn in_child(test: &str, body: impl FnOnce()) {
 /// Allows this process and those that it starts from now on `count` descriptors, for good.
 pub fn limit_descriptors(count: u64) {
     setrlimit(Resource::Nofile, Rlimit { current: Some(count), maximum: Some(count) }).unwrap();
+}
+
+/// Allows this process to open `count` more descriptors, for good. The limit is on numbers, of which the process may
+/// have been given any, high ones too.
+pub fn leave_descriptors(count: usize) {
+    let free: Vec<_> = (0..count).map(|_| File::open("/dev/null").unwrap()).collect();
+    let highest = free.iter().map(AsRawFd::as_raw_fd).max();
+    limit_descriptors(highest.map_or(0, |number| number as u64 + 1));
 }
 
 /// Whether as many as `count` descriptors can be had. A test that gets `false` returns; under CI it fails here.
