@@ -29,6 +29,10 @@ use pollywog_net::server::Server;
 use pollywog_net::time::{sleep, timeout};
 use serde::{Deserialize, Serialize};
 
+/// More wait in the queue of the system.
+const CONNECTIONS: usize = 1_000;
+/// How long a connection may stand still.
+const IDLE: Duration = Duration::from_secs(60);
 /// As many as are kept.
 const NOTES: usize = 10_000;
 /// Bytes of a note as JSON. axum by itself takes two megabytes, and of notes like that these would be twenty gigabytes.
@@ -101,7 +105,7 @@ fn application() -> Router {
 
 async fn serve(options: Options) -> io::Result<()> {
     let interrupted = interrupted()?;
-    let server = Server::new(listen(&options.addr).await?).idle_timeout(Duration::from_secs(60));
+    let server = Server::new(listen(&options.addr).await?).max_connections(CONNECTIONS).idle_timeout(IDLE);
     let status = server.status();
     let service = TowerToHyperService::new(application());
     let drained = Http::new().serve_until(server, service, interrupted).await?;

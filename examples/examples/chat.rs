@@ -18,7 +18,8 @@
 //!
 //! What to look at: the hall is a few `RefCell`s behind an `Rc`, since all tasks run on one thread and no lock is needed.
 //! Each member has a queue that holds 64 lines. Saying something never waits: who reads too slowly misses lines, is told
-//! how many, and holds nobody up.
+//! how many, and holds nobody up. Members may be silent for as long as they like, so it is the system that finds out who
+//! is gone without a word (TCP's keepalive); who gives no name is let go after a minute.
 //!
 //! What one process cannot hold is shared by an engine that exists: Redis's PUBLISH and SUBSCRIBE. With `--redis` every
 //! line goes through it, also to members of the same node, so that all read them in one order; the node listens to the
@@ -35,7 +36,7 @@ use std::time::Duration;
 use clap::Parser;
 use pollywog_examples::chat::{Bridge, Hall, Link, attend, is_word};
 use pollywog_examples::redis::Place;
-use pollywog_examples::{address, interrupted, listen, say};
+use pollywog_examples::{address, at_least_one, interrupted, listen, say, seconds};
 use pollywog_net::server::Server;
 
 /// How long members may take to read the last lines when the node ends.
@@ -49,12 +50,13 @@ async fn serve(options: Options) -> io::Result<()> {
         Some(redis) => Some(Link::open(hall.clone(), redis).await),
         None => None,
     };
-    let server = Server::new(listen(&options.addr).await?).drain_timeout(DRAIN);
+    let server = Server::new(listen(&options.addr).await?);
+    let server = server.max_connections(options.max_connections).drain_timeout(DRAIN);
     let ended = async {
         interrupted.await;
         hall.end().await;
     };
-    server.serve_until(ended, |connection| attend(connection, hall.clone())).await?;
+    server.serve_until(ended, |connection| attend(connection, hall.clone(), options.name_timeout)).await?;
     if let Some(link) = link {
         link.close().await;
     }
@@ -69,6 +71,14 @@ struct Options {
     /// Where to listen; port 0 has the system pick one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7008", value_parser = address)]
     addr: String,
+
+    /// How many connections are served at once; others wait to be accepted
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = at_least_one)]
+    max_connections: usize,
+
+    /// How long somebody may take to give a name
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    name_timeout: Duration,
 
     /// Share the rooms with the other nodes at this Redis: HOST:PORT or unix:PATH
     #[arg(long, value_name = "ADDRESS")]

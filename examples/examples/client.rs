@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use pollywog_examples::load::{Connections, Load, Report};
-use pollywog_examples::{address, need_descriptors, say, warn};
+use pollywog_examples::{address, at_least_one, need_descriptors, say, warn};
 use pollywog_net::{spawn, time};
 use serde_json::json;
 
@@ -111,11 +111,11 @@ struct Options {
     addr: String,
 
     /// How many connections there are
-    #[arg(long, value_name = "N", default_value = "50", value_parser = positive)]
+    #[arg(long, value_name = "N", default_value = "50", value_parser = at_least_one)]
     connections: usize,
 
     /// Bytes of a line, with its end
-    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = positive)]
+    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = at_least_one)]
     size: usize,
 
     /// How long to ask; parts of a second are allowed
@@ -131,11 +131,11 @@ struct Options {
     rate: Option<u64>,
 
     /// How many of the connections ask; the others are held
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     active: Option<usize>,
 
     /// How many of the connections send without a pause, beside the others that ask at the rate
-    #[arg(long, value_name = "N", value_parser = positive, requires = "rate", conflicts_with = "active")]
+    #[arg(long, value_name = "N", value_parser = at_least_one, requires = "rate", conflicts_with = "active")]
     hot: Option<usize>,
 
     /// A connection for each request
@@ -170,13 +170,6 @@ impl Options {
         let asking = if self.idle { 0 } else { active };
         let (addr, duration) = (self.addr.clone(), seconds);
         Ok(Load { addr, connections, asking, hot, size, duration, requests, rate, reconnect })
-    }
-}
-
-fn positive(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err("a number from 1 on is needed".to_owned()),
-        Ok(number) => Ok(number),
     }
 }
 

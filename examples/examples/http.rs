@@ -29,7 +29,9 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use pollywog_examples::{Files, HttpBody, address, full, interrupted, json, listen, say, text, warn};
+use pollywog_examples::{
+    Files, HttpBody, address, at_least_one, full, interrupted, json, listen, say, seconds, text, warn,
+};
 use pollywog_net::http::Http;
 use pollywog_net::server::{Server, Status};
 use pollywog_net::time::timeout;
@@ -136,11 +138,6 @@ async fn serve(options: Options) -> io::Result<()> {
     Ok(())
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds.ok_or_else(|| "seconds are a number, as in 30 or 0.5".to_owned())
-}
-
 /// Serves a page, files, a status and an echo over HTTP/1 and HTTP/2, until Ctrl-C or SIGTERM.
 #[derive(Parser)]
 #[command(name = "http", after_help = "Try it: `curl http://127.0.0.1:8080/status`.")]
@@ -176,10 +173,6 @@ struct Options {
     /// How long requests under way have at the end
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     drain_timeout: Duration,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "it serves one at least".to_owned())
 }
 
 fn main() -> ExitCode {

@@ -28,7 +28,7 @@ use clap::Parser;
 use futures::AsyncWriteExt;
 use futures::future::{Either, select};
 use pollywog_examples::kv::{Db, Next, Session, Turn};
-use pollywog_examples::{address, interrupted, listen, say, warn};
+use pollywog_examples::{address, at_least_one, interrupted, listen, say, warn};
 use pollywog_net::server::{Connection, Server};
 use pollywog_net::{spawn, task, time};
 
@@ -41,6 +41,10 @@ const MESSAGES: usize = 64 << 10;
 const LARGEST_KEPT: usize = 1 << 20;
 /// How long the end of a connection waits for the peer to read the last reply.
 const LINGER: Duration = Duration::from_secs(1);
+/// After this time of silence the system asks whether the peer is still there, and again until it has an answer or gives
+/// up: a subscriber may have nothing to say for days, and one whose machine is gone does not say so.
+const SILENCE: Duration = Duration::from_secs(300);
+const PROBES: Duration = Duration::from_secs(30);
 /// How long a peer that sends without end is answered when the server ends.
 const LAST: Duration = Duration::from_secs(1);
 
@@ -154,6 +158,7 @@ fn write_now(connection: &Connection, replies: &mut BytesMut, rest: &mut BytesMu
 
 async fn attend(connection: Connection, shared: Rc<Shared>) -> io::Result<()> {
     connection.get_ref().set_nodelay(true)?;
+    connection.get_ref().set_keepalive_times(SILENCE, PROBES)?;
     let shutdown = connection.shutdown_token().clone();
     let mut told = pin!(shutdown.cancelled());
     let session = shared.db.borrow_mut().join();
@@ -257,10 +262,6 @@ struct Options {
     /// What keys and values may take; what would need more is refused
     #[arg(long, value_name = "BYTES", default_value = "1gb", value_parser = bytes)]
     max_memory: usize,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|number| *number > 0).ok_or("it is a number from 1 on".to_owned())
 }
 
 fn main() -> ExitCode {

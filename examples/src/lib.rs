@@ -44,7 +44,7 @@ pub use self::files::Files;
 pub use self::http::{HttpBody, full, json, text};
 pub use self::limits::{allow_descriptors, need_descriptors};
 pub use self::model::{model, model_with};
-pub use self::program::{address, blocking_main, explain, main, say, warn};
+pub use self::program::{address, at_least_one, blocking_main, explain, main, say, seconds, warn};
 pub use self::serve::{interrupted, listen, prepare, until_interrupted};
 pub use self::summary::summary;
 pub use self::trace::show_everything;

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::future::Future;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -77,6 +78,25 @@ pub(crate) fn name() -> String {
     let program = std::env::args_os().next().unwrap_or_default();
     let file = std::path::Path::new(&program).file_stem().unwrap_or("program".as_ref());
     file.to_string_lossy().into_owned()
+}
+
+/// A number on a command line that is at least 1.
+///
+/// # Errors
+///
+/// When it is none.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "a number from 1 on is needed".to_owned())
+}
+
+/// A time on a command line, in seconds.
+///
+/// # Errors
+///
+/// When it is no number, or negative.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "seconds are a number, as in 30 or 0.5".to_owned())
 }
 
 /// Checks the form of an address on a command line: whether it exists is found out when it is used.

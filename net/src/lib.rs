@@ -42,7 +42,8 @@
 //! | `byte_stream.rs`, `stream_methods.rs` | reading and writing a connection |
 //! | `lent.rs` | [`TcpStream::read_with`]: a buffer that is lent |
 //! | `split.rs` | the two directions apart |
-//! | `tcp/socket.rs`, `tcp/connect.rs`, `tcp/stream.rs` | options, connecting, the connection |
+//! | `tcp/socket.rs`, `tcp/connect.rs` | options, connecting |
+//! | `tcp/stream.rs`, `tcp/stream_options.rs` | the connection, and what can be set at it |
 //! | `tcp/happy_eyeballs.rs` | [`TcpStream::connect_racing`]: several addresses at once |
 //! | `tcp/listener.rs`, `accept.rs` | accepting, and what it does in trouble |
 //! | `udp/socket.rs`, `udp/options.rs`, `udp/transfer.rs`, `udp/forms.rs` | datagrams: the socket, its options, sending and receiving |

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, kill_process, prlimit};
 
@@ -27,6 +27,17 @@ pub fn queues(client: &TcpStream) -> Option<Queues> {
     Some(Queues { unread: line.receive, close_wait: line.state == CLOSE_WAIT })
 }
 
+/// How long until the far side of `client` is asked by the system whether it is still there (TCP's keepalive), once it has
+/// acknowledged all; `None` where that is never.
+pub fn keepalive(client: &TcpStream) -> Option<Duration> {
+    let ends = (client.peer_addr().unwrap(), client.local_addr().unwrap());
+    let timer = until("all is acknowledged", || {
+        let line = lines().find(|line| (line.local, line.remote) == ends).expect("it is open");
+        (line.timer.0 != RETRANSMIT).then_some(line.timer)
+    });
+    (timer.0 == KEEPALIVE).then_some(timer.1)
+}
+
 /// How many connections stand in the queue of the program's listener.
 pub fn backlog(program: &Program) -> usize {
     let listener = lines().find(|line| line.local == program.addr() && line.state == LISTEN);
@@ -35,6 +46,10 @@ pub fn backlog(program: &Program) -> usize {
 
 const LISTEN: u8 = 0x0A;
 const CLOSE_WAIT: u8 = 0x08;
+const RETRANSMIT: u8 = 1;
+const KEEPALIVE: u8 = 2;
+/// A tick of the times in that table.
+const TICK: Duration = Duration::from_millis(10);
 
 /// A line of `/proc/net/tcp`, as `proc_pid_net(5)` tells.
 struct Line {
@@ -42,6 +57,8 @@ struct Line {
     remote: SocketAddr,
     state: u8,
     receive: usize,
+    /// What it does next by itself, and when.
+    timer: (u8, Duration),
 }
 
 fn lines() -> impl Iterator<Item = Line> {
@@ -55,7 +72,10 @@ fn parse(line: &str) -> Option<Line> {
     let (local, remote) = (addr(words.next()?)?, addr(words.next()?)?);
     let state = u8::from_str_radix(words.next()?, 16).ok()?;
     let (_, receive) = words.next()?.split_once(':')?;
-    Some(Line { local, remote, state, receive: usize::from_str_radix(receive, 16).ok()? })
+    let receive = usize::from_str_radix(receive, 16).ok()?;
+    let (kind, ticks) = words.next()?.split_once(':')?;
+    let timer = (u8::from_str_radix(kind, 16).ok()?, TICK * u32::from_str_radix(ticks, 16).ok()?);
+    Some(Line { local, remote, state, receive, timer })
 }
 
 /// The address is one number in the machine's order, the port one in everybody's.

@@ -3,9 +3,11 @@
 use std::io::BufReader;
 use std::net::Shutdown;
 use std::thread;
+use std::time::Duration;
 
 use pollywog_tests::guest::Guest;
 use pollywog_tests::program::{Program, Signal, bounded};
+use pollywog_tests::queues::{keepalive, queues};
 use socket2::{Domain, Socket, Type};
 
 /// Two guests who know of each other.
@@ -196,6 +198,48 @@ fn who_has_no_more_to_say_is_let_go() {
     assert_eq!(ann.hear(), "* bob has left");
     assert_eq!(bob.hear(), "* goodbye");
     bob.hears_the_end();
+}
+
+#[test]
+fn who_gives_no_name_is_let_go() {
+    let chat = Program::start("chat", &["--name-timeout", "2"]);
+    let mut ann = Guest::enter(&chat, "ann");
+    let (mut silent, mut dull) = (Guest::connect(&chat), Guest::connect(&chat));
+    dull.say("ann");
+    dull.hears("* that name is taken. Another name?");
+    dull.send(b"b");
+    for guest in [&mut silent, &mut dull] {
+        guest.hears("* no name in 2s: goodbye");
+        guest.hears_the_end();
+    }
+    ann.say("/who");
+    ann.hears("* in the room: ann");
+}
+
+#[test]
+fn one_more_than_are_served_waits() {
+    let chat = Program::start("chat", &["--max-connections", "2"]);
+    let (mut ann, mut bob) = two(&chat);
+    let mut cleo = Guest(BufReader::new(chat.connect()));
+    cleo.say("cleo");
+    for number in 0..10 {
+        ann.say(&number.to_string());
+        bob.hears(&format!("ann: {number}"));
+        assert!(queues(cleo.0.get_ref()).unwrap().unread > 0, "nobody has read her name");
+    }
+    bob.say("/quit");
+    ann.hears("* bob has left");
+    ann.hears("* cleo is here");
+    cleo.hears("* hello! What is your name?");
+}
+
+/// Who is gone without a word is found out by the system, since a member may be silent.
+#[test]
+fn the_system_asks_whether_a_silent_member_is_there() {
+    let chat = Program::start("chat", &[]);
+    let ann = Guest::enter(&chat, "ann");
+    let asked = keepalive(ann.0.get_ref()).expect("it is asked");
+    assert!(asked <= Duration::from_secs(60), "{asked:?}");
 }
 
 #[test]

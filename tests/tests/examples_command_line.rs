@@ -58,7 +58,7 @@ fn help_explains_every_option() {
     for (example, options) in [
         ("echo", &["--addr", "127.0.0.1:7007", "--lent", "--trace"][..]),
         ("udp_echo", &["--addr", "127.0.0.1:7007"]),
-        ("chat", &["--addr", "127.0.0.1:7008", "--redis", "--node"]),
+        ("chat", &["--addr", "127.0.0.1:7008", "--max-connections", "--name-timeout", "--redis", "--node"]),
         ("kv", &["--addr", "127.0.0.1:6380", "--max-connections", "--idle-timeout", "--max-memory"]),
         ("proxy", &["--addr", "127.0.0.1:7009", "--to"]),
         ("client", &["--addr", "127.0.0.1:7007", "--connections", "--size", "--seconds", "--rate", "--hot", "--json"]),

@@ -411,5 +411,5 @@ fn h2load_gets_every_answer() {
 fn a_command_line_that_makes_no_sense_is_refused() {
     run("http", &["--root", "/nowhere/at/all"]).failed_with(1, "cannot serve /nowhere/at/all: No such file");
     run("http", &["--idle-timeout", "soon"]).failed_with(2, "seconds are a number");
-    run("http", &["--max-connections", "0"]).failed_with(2, "it serves one at least");
+    run("http", &["--max-connections", "0"]).failed_with(2, "a number from 1 on is needed");
 }

@@ -5,11 +5,13 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use pollywog_tests::folder::Folder;
 use pollywog_tests::limits::has;
 use pollywog_tests::model::{attach, sleeps};
 use pollywog_tests::program::{Program, Signal, bounded, run};
+use pollywog_tests::queues::keepalive;
 use socket2::{Domain, SockRef, Socket, Type};
 
 /// Runs a tool of Redis's at the server, for a minute at most, with lines for its standard input.
@@ -466,6 +468,15 @@ fn one_more_than_are_served_waits() {
     drop(first);
     assert_eq!(third.line(), "+PONG");
     assert_eq!(second.ask("PING"), "+PONG");
+}
+
+#[test]
+fn the_system_asks_whether_a_silent_client_is_there() {
+    let kv = Program::start("kv", &[]);
+    let mut talk = Talk::new(&kv);
+    assert_eq!(talk.ask("PING"), "+PONG");
+    let asked = keepalive(talk.0.get_ref()).expect("it is asked");
+    assert!(asked <= Duration::from_secs(300), "{asked:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::{AsyncWriteExt, poll};
 use pollywog_net::TcpStream;
 use pollywog_tests::limits::has;
-use pollywog_tests::namespace::{in_namespace, nft};
+use pollywog_tests::namespace::{in_namespace, nft, sysctl};
 use pollywog_tests::net::{counted, fill, read, run, turns, with_peer};
 use socket2::SockRef;
 
@@ -70,6 +70,25 @@ fn a_writer_whose_peer_vanishes_wakes_with_the_error() {
             assert!(poll!(writing.as_mut()).is_pending());
             assert_eq!(writing.await.unwrap_err().raw_os_error(), Some(ETIMEDOUT));
             assert_eq!(read(&stream, &mut [0; 16]).await.unwrap(), 0, "the error is told once");
+        });
+    });
+}
+
+/// Nothing is sent, so nothing is missed: the system has to ask.
+#[test]
+fn a_reader_whose_silent_peer_vanishes_wakes_where_keepalive_asks() {
+    const NAME: &str = "a_reader_whose_silent_peer_vanishes_wakes_where_keepalive_asks";
+    with_a_cable(NAME, || {
+        sysctl("ipv4/tcp_keepalive_probes", "1");
+        run(async {
+            let (stream, _peer) = with_peer().await;
+            stream.set_keepalive_times(Duration::from_secs(1), Duration::from_secs(1)).unwrap();
+            assert!(stream.keepalive().unwrap());
+            let mut buffer = [0; 16];
+            let (reading, polls) = counted(read(&stream, &mut buffer));
+            pull_the_cable();
+            assert_eq!(reading.await.unwrap_err().raw_os_error(), Some(ETIMEDOUT));
+            assert_eq!(polls.get(), 2, "one event tells");
         });
     });
 }

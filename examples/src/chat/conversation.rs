@@ -21,18 +21,23 @@ const LOBBY: &str = "lobby";
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the end of a connection waits for the member to close it, too.
 const LINGER: Duration = Duration::from_secs(1);
+/// A member may be silent. After this time the system asks whether it is still there, and if it gets no answer, again and
+/// again: nine times on Linux, and then the connection is broken.
+const SILENCE: Duration = Duration::from_secs(60);
+const PROBES: Duration = Duration::from_secs(10);
 
-/// Serves one member, from the first line, which is the name, to the last.
+/// Serves one member, from the first line, which is the name, to the last. The name has to come within `patience`.
 ///
 /// # Errors
 ///
 /// When the connection breaks.
-pub async fn attend(connection: Connection, hall: Rc<Hall>) -> io::Result<()> {
+pub async fn attend(connection: Connection, hall: Rc<Hall>, patience: Duration) -> io::Result<()> {
+    connection.get_ref().set_keepalive_times(SILENCE, PROBES)?;
     let (me, lines) = Member::new();
     let telling = pin!(write_lines(&connection, lines, &me));
     let talking = async {
         let shutdown = connection.shutdown_token();
-        if shutdown.run_until_cancelled(converse(&connection, &hall, &me)).await.is_none() {
+        if shutdown.run_until_cancelled(converse(&connection, &hall, &me, patience)).await.is_none() {
             me.tell(THE_END);
         }
         me.close();
@@ -56,13 +61,14 @@ async fn part(mut connection: &Connection) -> io::Result<()> {
     Ok(())
 }
 
-async fn converse(connection: &Connection, hall: &Hall, me: &Member) -> io::Result<()> {
+async fn converse(connection: &Connection, hall: &Hall, me: &Member, patience: Duration) -> io::Result<()> {
     me.tell("* hello! What is your name?");
-    let mut seat = loop {
-        let Some(name) = read_line(connection).await? else { return Ok(()) };
-        match Seat::take(hall, me, &name) {
-            Ok(seat) => break seat,
-            Err(reason) => me.tell(format!("* {reason}. Another name?")),
+    let mut seat = match time::timeout(patience, take_a_seat(connection, hall, me)).await {
+        Ok(Ok(Some(seat))) => seat,
+        Ok(result) => return result.map(drop),
+        Err(_) => {
+            me.tell(format!("* no name in {patience:?}: goodbye"));
+            return Ok(());
         }
     };
     seat.join(LOBBY).await.expect("its name is one word");
@@ -98,6 +104,17 @@ async fn converse(connection: &Connection, hall: &Hall, me: &Member) -> io::Resu
     }
     me.tell("* goodbye");
     Ok(())
+}
+
+/// Asks until a name is free. `None` is the end of the connection.
+async fn take_a_seat<'a>(connection: &Connection, hall: &'a Hall, me: &'a Member) -> io::Result<Option<Seat<'a>>> {
+    while let Some(name) = read_line(connection).await? {
+        match Seat::take(hall, me, &name) {
+            Ok(seat) => return Ok(Some(seat)),
+            Err(reason) => me.tell(format!("* {reason}. Another name?")),
+        }
+    }
+    Ok(None)
 }
 
 async fn who(hall: &Hall, room: &str) -> String {

@@ -5,6 +5,7 @@ mod happy_eyeballs;
 mod listener;
 mod socket;
 mod stream;
+mod stream_options;
 
 pub(crate) use self::listener::BACKLOG;
 pub use self::listener::{Incoming, TcpListener};

@@ -7,10 +7,8 @@ use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures::io::{AsyncRead, AsyncWrite};
-use socket2::SockRef;
 
 use super::connect::{connect, no_connection};
 use crate::addr::{ToSocketAddrs, resolve};
@@ -234,114 +232,6 @@ impl TcpStream {
     /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.stream.io().local_addr()
-    }
-
-    /// Whether small writes are sent at once (`TCP_NODELAY`).
-    ///
-    /// # Errors
-    ///
-    /// When the system does not say.
-    ///
-    /// # Examples
-    ///
-    /// See [`set_nodelay`](Self::set_nodelay).
-    pub fn nodelay(&self) -> io::Result<bool> {
-        self.stream.io().nodelay()
-    }
-
-    /// Has small writes sent at once rather than gathered (`TCP_NODELAY`): less delay, more packets.
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # pollywog_net::run(async {
-    /// # use pollywog_net::{TcpListener, TcpStream};
-    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
-    /// stream.set_nodelay(true)?;
-    /// assert!(stream.nodelay()?);
-    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
-    /// ```
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.stream.io().set_nodelay(nodelay)
-    }
-
-    /// How many routers a packet may pass (`IP_TTL`).
-    ///
-    /// # Errors
-    ///
-    /// When the system does not say.
-    ///
-    /// # Examples
-    ///
-    /// See [`set_ttl`](Self::set_ttl).
-    pub fn ttl(&self) -> io::Result<u32> {
-        self.stream.io().ttl()
-    }
-
-    /// Sets how many routers a packet may pass (`IP_TTL`).
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses: zero, or more than 255.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # pollywog_net::run(async {
-    /// # use pollywog_net::{TcpListener, TcpStream};
-    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
-    /// stream.set_ttl(12)?;
-    /// assert_eq!(stream.ttl()?, 12);
-    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
-    /// ```
-    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.stream.io().set_ttl(ttl)
-    }
-
-    /// How long closing waits for what is not yet sent (`SO_LINGER`); `None`, the default, does not wait.
-    ///
-    /// # Errors
-    ///
-    /// When the system does not say.
-    ///
-    /// # Examples
-    ///
-    /// See [`set_zero_linger`](Self::set_zero_linger).
-    pub fn linger(&self) -> io::Result<Option<Duration>> {
-        SockRef::from(self).linger()
-    }
-
-    /// Has dropping it reset the connection (`SO_LINGER` of zero): what is not yet sent is thrown away, and the peer
-    /// gets `ECONNRESET`. Other times are not offered, since closing would then block the thread.
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use futures::AsyncReadExt;
-    /// # pollywog_net::run(async {
-    /// # use pollywog_net::{TcpListener, TcpStream};
-    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
-    /// let (mut peer, _) = listener.accept().await?;
-    /// stream.set_zero_linger()?;
-    /// assert_eq!(stream.linger()?, Some(std::time::Duration::ZERO));
-    /// drop(stream);
-    /// let error = peer.read(&mut [0; 16]).await.unwrap_err();
-    /// assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
-    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
-    /// ```
-    pub fn set_zero_linger(&self) -> io::Result<()> {
-        SockRef::from(self).set_linger(Some(Duration::ZERO))
     }
 }
 
