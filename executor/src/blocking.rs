@@ -1,5 +1,6 @@
 //! Work that blocks, on other threads.
 
+use std::future::Future;
 use std::panic::Location;
 
 use crate::context;
@@ -35,13 +36,16 @@ use crate::time;
 #[track_caller]
 pub fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     let core = context::expect("`spawn_blocking`");
+    core.spawn(hand_over(work), None, Location::caller())
+}
+
+/// Hands `work` to the pool here, not when the future is first polled.
+pub(crate) fn hand_over<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = T> {
     let hold = time::hold();
-    // Handed to the pool here, not when the task first runs.
     let work = blocking::unblock(work);
-    let task = async move {
+    async move {
         let result = work.await;
         drop(hold);
         result
-    };
-    core.spawn(task, None, Location::caller())
+    }
 }

@@ -125,6 +125,21 @@ impl<T: 'static> JoinSet<T> {
         self.spawn_named(future, None, Location::caller())
     }
 
+    /// As [`spawn_blocking`](crate::spawn_blocking), into the set.
+    ///
+    /// # Panics
+    ///
+    /// Outside an executor.
+    #[cfg(feature = "blocking")]
+    #[track_caller]
+    pub fn spawn_blocking(&mut self, work: impl FnOnce() -> T + Send + 'static) -> AbortHandle
+    where
+        T: Send,
+    {
+        context::expect("`JoinSet::spawn_blocking`");
+        self.spawn_named(crate::blocking::hand_over(work), None, Location::caller())
+    }
+
     pub(crate) fn spawn_named<F>(
         &mut self,
         future: F,

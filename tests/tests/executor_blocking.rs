@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use pollywog_executor::driver::ThreadDriver;
-use pollywog_executor::task::yield_now;
+use pollywog_executor::task::{JoinSet, yield_now};
 use pollywog_executor::time::{self, timeout};
 use pollywog_executor::{Executor, Metrics, UnhandledPanic, spawn, spawn_blocking};
 use pollywog_tests::executor::{OnDrop, bounded, panic_of, run, silence_expected_panics};
@@ -308,12 +308,69 @@ fn a_paused_clock_waits_for_work() {
 }
 
 #[test]
+fn work_in_a_set_is_joined_as_its_tasks_are() {
+    silence_expected_panics();
+    bounded(|| {
+        run(async {
+            let (go_on, waits) = mpsc::channel::<()>();
+            let mut set = JoinSet::new();
+            let held = set.spawn_blocking(move || {
+                waits.recv().unwrap();
+                thread::current().id()
+            });
+            let (failing, quick) = (set.spawn_blocking(|| panic!("expected: work")), set.spawn(async { here() }));
+            let mut others = [set.join_next_with_id().await.unwrap(), set.join_next_with_id().await.unwrap()];
+            others.sort_by_key(|(id, _)| *id != failing.id());
+            let [(first, error), (second, task)] = others;
+            assert_eq!((first, second), (failing.id(), quick.id()));
+            let error = error.unwrap_err();
+            assert_eq!(error.to_string(), format!("task {first} panicked: expected: work"));
+            assert!(format!("{error:?}").contains(&format!("; spawned at {}:", file!())), "{error:?}");
+            assert_eq!(task.unwrap(), here());
+            go_on.send(()).unwrap();
+            let (id, thread) = set.join_next_with_id().await.unwrap();
+            assert_eq!(id, held.id());
+            assert_ne!(thread.unwrap(), here());
+            assert!(set.is_empty());
+        });
+    });
+}
+
+fn here() -> ThreadId {
+    thread::current().id()
+}
+
+#[test]
+fn dropping_a_set_keeps_its_work_from_starting() {
+    with_one_thread("dropping_a_set_keeps_its_work_from_starting", || {
+        run(async {
+            let (first, work) = held();
+            let first_task = spawn_blocking(work);
+            first.begun.recv().unwrap();
+            let (runs, drops, work) = counted();
+            let mut set = JoinSet::new();
+            set.spawn_blocking(work);
+            drop(set);
+            // Its tasks are gone when the executor has come to them.
+            yield_now().await;
+            first.go_on.send(()).unwrap();
+            drop(first_task.await.unwrap());
+            spawn_blocking(|| {}).await.unwrap();
+            assert_eq!((runs.load(Ordering::SeqCst), drops.load(Ordering::SeqCst)), (0, 1));
+        });
+    });
+}
+
+#[test]
 fn outside_an_executor_it_panics_and_nothing_starts() {
+    const EXPECTED: &str = "outside a Pollywog executor: no `block_on`, `run` or `tick` is under way on this thread";
     let (runs, drops, work) = counted();
-    let expected =
-        "`spawn_blocking` outside a Pollywog executor: no `block_on`, `run` or `tick` is under way on this thread";
-    assert_eq!(panic_of(|| spawn_blocking(work)), expected);
+    assert_eq!(panic_of(|| spawn_blocking(work)), format!("`spawn_blocking` {EXPECTED}"));
     assert_eq!((runs.load(Ordering::SeqCst), drops.load(Ordering::SeqCst)), (0, 1));
+    let (runs, drops, work) = counted();
+    let mut set = JoinSet::new();
+    assert_eq!(panic_of(|| set.spawn_blocking(work)), format!("`JoinSet::spawn_blocking` {EXPECTED}"));
+    assert_eq!((runs.load(Ordering::SeqCst), drops.load(Ordering::SeqCst), set.len()), (0, 1, 0));
 }
 
 #[test]

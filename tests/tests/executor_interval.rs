@@ -280,6 +280,40 @@ fn an_immediate_reset_has_the_next_tick_at_once_and_the_others_from_there() {
     });
 }
 
+#[test]
+fn a_reset_to_a_moment_has_the_next_tick_there_and_the_others_from_there() {
+    run_paused(async {
+        let resets: [fn(&mut Interval, Duration); 2] =
+            [Interval::reset_after, |ticks, duration| ticks.reset_at(now() + duration)];
+        for reset in resets {
+            for polls in 0..=1 {
+                let mut ticks = interval_at(now() + HOUR, HOUR);
+                advance(HOUR / 3).await;
+                for _ in 0..polls {
+                    assert!(poll!(pin!(ticks.tick())).is_pending());
+                }
+                let moment = now();
+                reset(&mut ticks, HOUR / 5);
+                for hours in 0..=1 {
+                    assert_eq!(ticks.tick().await, moment + HOUR / 5 + hours * HOUR);
+                    assert_eq!(now(), moment + HOUR / 5 + hours * HOUR);
+                }
+                reset(&mut ticks, Duration::ZERO);
+                assert_eq!(poll!(pin!(ticks.tick())), Poll::Ready(now()));
+            }
+        }
+        // A moment that has passed is that of the tick, and the others keep to it.
+        let (mut ticks, start) = (interval(HOUR), now());
+        advance(HOUR / 2).await;
+        ticks.reset_at(start);
+        assert_eq!(poll!(pin!(ticks.tick())), Poll::Ready(start));
+        assert_eq!(ticks.tick().await, start + HOUR);
+        ticks.reset_after(Duration::MAX);
+        advance(1_000 * HOUR).await;
+        assert!(poll!(pin!(ticks.tick())).is_pending(), "it is far, and nothing overflows");
+    });
+}
+
 /// What `f` panics with, and at which line of this file.
 fn panic_and_line_of<R>(f: impl FnOnce() -> R) -> (String, u32) {
     thread_local!(static LINE: Cell<u32> = const { Cell::new(0) });

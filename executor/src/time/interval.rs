@@ -117,6 +117,16 @@ impl Interval {
         self.next.reset(now());
     }
 
+    /// Has the next tick `duration` from now; those behind it come each period from there.
+    pub fn reset_after(&mut self, duration: Duration) {
+        self.next.reset(after(now(), duration));
+    }
+
+    /// Has the next tick at `deadline`, at once where that has passed; those behind it come each period from there.
+    pub fn reset_at(&mut self, deadline: Instant) {
+        self.next.reset(deadline);
+    }
+
     /// The time between two ticks.
     pub fn period(&self) -> Duration {
         self.period
