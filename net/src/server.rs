@@ -42,23 +42,20 @@ mod drain;
 #[cfg(feature = "listenfd")]
 mod inherited;
 mod listener;
+mod running;
 mod status;
 
 use std::fmt;
 use std::future::{Future, pending, poll_fn};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
 use pollywog_executor::cancel::CancelToken;
-use pollywog_executor::task;
 
-use self::attend::{Attend, Limits};
-use self::connection::Activity;
+use self::attend::Limits;
 pub use self::connection::{Accepted, Connection};
 use self::crowd::Crowd;
 pub use self::crowd::Left;
@@ -66,10 +63,10 @@ pub use self::drain::Drained;
 #[cfg(feature = "listenfd")]
 pub use self::inherited::Inherited;
 pub use self::listener::Listener;
+use self::running::Running;
 pub use self::status::Status;
 use crate::TcpListener;
 use crate::addr::ToSocketAddrs;
-use crate::trace;
 
 /// The address of the other end of what `L` accepts.
 pub type Addr<L> = <<L as Listener>::Stream as Accepted>::Addr;
@@ -378,79 +375,5 @@ impl<L: Listener> fmt::Debug for Server<L> {
             .field("drain_timeout", drain_timeout)
             .field("status", status)
             .finish_non_exhaustive()
-    }
-}
-
-/// A server that serves. Dropping it ends its connections.
-struct Running<L: Listener> {
-    crowd: Rc<Crowd<Addr<L>>>,
-    /// That of the connections which are accepted now.
-    shutdown: CancelToken,
-    max_connections: usize,
-    limits: Limits,
-    admit: Option<Admit<L>>,
-    /// How many connections were started.
-    numbers: u64,
-}
-
-impl<L: Listener> Running<L> {
-    /// Accepts; ready where the listener is broken.
-    fn poll_serve<H, F>(&mut self, cx: &mut Context<'_>, listener: &L, handler: &mut H) -> Poll<io::Error>
-    where
-        H: FnMut(Connection<L::Stream>) -> F,
-        F: Future<Output = io::Result<()>> + 'static,
-    {
-        loop {
-            if self.crowd.len() >= self.max_connections {
-                self.crowd.watch(cx.waker());
-                return Poll::Pending;
-            }
-            match ready!(listener.poll_accept(cx)) {
-                Ok((stream, peer)) => self.start(stream, peer, handler),
-                Err(error) => return Poll::Ready(error),
-            }
-        }
-    }
-
-    /// Starts the task of a connection.
-    fn start<H, F>(&mut self, stream: L::Stream, peer: Addr<L>, handler: &mut H)
-    where
-        H: FnMut(Connection<L::Stream>) -> F,
-        F: Future<Output = io::Result<()>> + 'static,
-    {
-        let activity = self.limits.idle.map(|_| Arc::new(Activity::default()));
-        let span = trace::connection(&peer);
-        // Both are called here rather than in the task, which would have to keep what they are called with. A panic is
-        // that of the task all the same.
-        let called = span.in_scope(|| {
-            catch_unwind(AssertUnwindSafe(|| {
-                let is_admitted = self.admit.as_mut().is_none_or(|admit| admit(&stream, &peer));
-                let connection = || Connection::new(stream, peer.clone(), self.shutdown.clone(), activity.clone());
-                is_admitted.then(|| handler(connection()))
-            }))
-        });
-        let Some(called) = called.transpose() else {
-            return self.crowd.counters().rejected.add(1);
-        };
-        self.crowd.counters().accepted.add(1);
-        self.numbers += 1;
-        let builder = task::Builder::new().name(format!("connection {peer:?}"));
-        let (crowd, number, limits) = (self.crowd.clone(), self.numbers, self.limits);
-        let task = match called {
-            Ok(future) => builder.spawn(Attend::new(future, crowd, number, limits, activity, span)),
-            Err(payload) => {
-                let future = async { resume_unwind(payload) };
-                builder.spawn(Attend::new(future, crowd, number, limits, activity, span))
-            }
-        };
-        self.crowd.enter(number, peer, task.abort_handle());
-    }
-}
-
-impl<L: Listener> Drop for Running<L> {
-    fn drop(&mut self) {
-        // What the handlers have spawned hears of it.
-        self.shutdown.cancel();
-        self.crowd.abort_all();
     }
 }

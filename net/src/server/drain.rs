@@ -13,7 +13,8 @@ use pollywog_executor::time::{self, timeout_at};
 
 use super::crowd::Left;
 use super::listener::{Listener, Pair};
-use super::{Addr, Connection, Running};
+use super::running::Running;
+use super::{Addr, Connection};
 use crate::accept::{Attempt, Backoff};
 use crate::tcp::BACKLOG;
 use crate::trace;
