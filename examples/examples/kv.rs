@@ -174,7 +174,7 @@ async fn attend(connection: Connection, shared: Rc<Shared>) -> io::Result<()> {
             Event::Answered(turn) => {
                 next = turn.next;
                 // Who always has one more command is let go too, behind one that is whole.
-                if shutdown.is_cancelled() && turn.consumed > 0 && next != Next::GoOn {
+                if shutdown.is_cancelled() && turn.consumed > 0 {
                     let now = time::now();
                     next = if now < *last.get_or_insert(now + LAST) { next } else { Next::Close };
                 }

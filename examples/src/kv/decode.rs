@@ -137,6 +137,10 @@ fn argument(bytes: &[u8], room: usize) -> Result<Option<(usize, usize, usize)>, 
     }
     let length = match decode_range(bytes) {
         Ok(Some((RangeFrame::BulkString((start, end)), length))) => {
+            // `$+4` and `$04` are lengths to the decoder, and to Redis they are none.
+            if !matches!(bytes[1], b'1'..=b'9') && !bytes.starts_with(b"$0\r") {
+                return Err(ProtocolError::Length);
+            }
             check(end - start, length, room)?;
             return Ok(Some((start, end, length)));
         }

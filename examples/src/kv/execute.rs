@@ -29,7 +29,10 @@ pub fn execute<'a>(db: &'a mut Db, client: &'a mut Client, args: Args<'a>, now: 
         return Reply::NOTHING;
     }
     db.counts.commands += 1;
-    let Some(spec) = find(args.get(0)) else { return unknown(args) };
+    let Some(spec) = find(args.get(0)) else {
+        client.leaves |= is_http(args.get(0));
+        return unknown(args);
+    };
     if !spec.takes(args.len()) {
         return wrong_number(spec.name);
     }
@@ -51,6 +54,12 @@ pub(super) fn find(name: &[u8]) -> Option<&'static Spec> {
     lower.make_ascii_lowercase();
     let place = COMMANDS.binary_search_by(|spec| spec.name.as_bytes().cmp(lower)).ok()?;
     Some(&COMMANDS[place])
+}
+
+/// A browser can be made to send a request to any port, with commands in its body. It says one of these before, and then
+/// nothing more is read, as by Redis.
+fn is_http(name: &[u8]) -> bool {
+    [&b"post"[..], b"host:"].iter().any(|word| name.eq_ignore_ascii_case(word))
 }
 
 pub(super) fn wrong_number(name: &str) -> Reply<'static> {

@@ -15,12 +15,32 @@ fn garbage_is_told_what_is_wrong_with_it_and_let_go() {
         (b"*1\r\n$-1\r\n", "invalid bulk length"),
         (b"*1\r\n$x\r\n", "invalid bulk length"),
         (b"*1\r\n$\r\n", "invalid bulk length"),
+        (b"*1\r\n$+4\r\nPING\r\n", "invalid bulk length"),
+        (b"*1\r\n$04\r\nPING\r\n", "invalid bulk length"),
+        (b"*1\r\n$00\r\n\r\n", "invalid bulk length"),
+        (b"*1\r\n$-0\r\n\r\n", "invalid bulk length"),
         (b"ECHO \"a\r\n", "unbalanced quotes in request"),
     ] {
         let (replies, next) = Alone::new().ask_in_pieces(&[&b"PING\r\n"[..], input, &b"PING\r\n"[..]]);
         let expected = format!("+PONG\r\n-ERR Protocol error: {error}\r\n");
         assert_eq!((String::from_utf8_lossy(&replies).into_owned(), next), (expected, Next::Close));
     }
+}
+
+/// What a web page can have a browser send to any port.
+#[test]
+fn a_request_of_http_is_not_read_to_its_end() {
+    let headers = "Accept: */*\r\nOrigin: http://example.com\r\n\r\nFLUSHALL\r\n";
+    for (request, replies) in [("POST / HTTP/1.1\r\n", 1), ("GET / HTTP/1.1\r\nUser-Agent: a\r\nhost: x\r\n", 3)] {
+        let mut alone = Alone::new();
+        assert_eq!(alone.ask("SET frog pond\r\n"), "+OK\r\n");
+        let (said, next) = alone.ask_in_pieces(&[request.as_bytes(), headers.as_bytes()]);
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert_eq!((said.lines().count(), next), (replies, Next::Close), "{said}");
+        assert!(said.lines().all(|line| line.starts_with("-ERR")), "{said}");
+        assert_eq!(alone.ask("GET frog\r\n"), "$4\r\npond\r\n");
+    }
+    assert_eq!(Alone::new().ask("SET post host:\r\nGET post\r\n"), "+OK\r\n$5\r\nhost:\r\n");
 }
 
 /// Each would be an array inside an array, thousands deep.
