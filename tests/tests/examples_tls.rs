@@ -1,14 +1,18 @@
 //! The example `tls`, talked to by curl, by `openssl s_client`, by rustls, and by clients that do not speak TLS.
 
 use std::fs;
+use std::future::poll_fn;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
+use futures::future::select;
 use futures::{AsyncReadExt, AsyncWriteExt};
 use futures_rustls::TlsConnector;
 use futures_rustls::client::TlsStream;
@@ -21,6 +25,7 @@ use pollywog_tests::folder::Folder;
 use pollywog_tests::limits::has;
 use pollywog_tests::net;
 use pollywog_tests::program::{self, Program, Signal};
+use pollywog_tests::queues::sleeps_over;
 use socket2::{Domain, Socket, Type};
 
 /// A server, and the certificate that it made.
@@ -368,6 +373,27 @@ fn what_was_said_before_the_server_ends_comes_back() {
         assert!(came == said, "{} bytes came", came.len());
         drop((slow, other));
         ending.join().unwrap();
+    });
+}
+
+#[test]
+fn who_does_not_read_what_comes_back_is_cut_off_at_the_end() {
+    let server = Server::start();
+    net::run(async {
+        let socket = TcpStream::connect(server.program.addr()).unwrap();
+        let seen = socket.try_clone().unwrap();
+        let mut stream = server.over(AsyncTcpStream::from_std(socket).unwrap(), "echo").await;
+        // Until it sleeps though there is something to read: it waits for room.
+        let is_full = poll_fn(|cx| match sleeps_over(&server.program, &seen) {
+            Some(_) => Poll::Ready(()),
+            None => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        });
+        let writing = async { while stream.write_all(&[b'a'; 16 << 10]).await.is_ok() {} };
+        select(pin!(writing), is_full).await;
+        server.end("connections: 1, failed: 1 (timed out: 1)");
     });
 }
 

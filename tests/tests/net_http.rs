@@ -118,6 +118,56 @@ fn a_client_that_asks_for_nothing_more_is_no_error() {
     });
 }
 
+/// A stream that notes when it is asked to say its end, as one of TLS says close_notify, and takes that long for it.
+struct Polite(TcpStream, Option<Pin<Box<time::Sleep>>>, Arc<AtomicUsize>);
+
+impl AsyncRead for Polite {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Polite {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buffer)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(pause) = &mut self.1 {
+            std::task::ready!(pause.as_mut().poll(cx));
+        }
+        self.2.fetch_add(1, SeqCst);
+        Pin::new(&mut self.0).poll_close(cx)
+    }
+}
+
+#[test]
+fn who_is_late_is_told_the_end_in_the_words_of_the_stream() {
+    in_virtual_time(async {
+        for request in ["", "GET / HT", "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"] {
+            // Half a second for the end is time enough, and a day is not.
+            for (pause, is_said) in [(SECOND / 2, 1), (86_400 * SECOND, 0)] {
+                let (stream, mut client) = pair().await;
+                let (start, ends) = (time::now(), Arc::<AtomicUsize>::default());
+                let stream = Polite(stream, Some(Box::pin(time::sleep(30 * SECOND + pause))), ends.clone());
+                let serving =
+                    spawn(
+                        async move { Http::new().serve_stream(stream, &CancelToken::new(), service_fn(hello)).await },
+                    );
+                client.write_all(request.as_bytes()).await.unwrap();
+                let result = serving.await.unwrap();
+                assert_eq!(result.is_ok(), request.ends_with("\r\n\r\n"), "{result:?}");
+                assert_eq!(ends.load(SeqCst), is_said);
+                assert_eq!(time::now() - start, 30 * SECOND + pause.min(SECOND));
+            }
+        }
+    });
+}
+
 #[test]
 fn a_second_request_that_does_not_end_is_an_error() {
     in_virtual_time(async {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ::hyper::body::{Body, Incoming};
+use ::hyper::rt::Write;
 use ::hyper::server::conn::{http1, http2};
 use ::hyper::service::Service;
 use ::hyper::{Request, Response};
@@ -95,9 +96,13 @@ impl Http {
         };
         let Some(parts) = connection.into_parts() else { return Ok(()) };
         match ended {
-            // A client that has asked for nothing more is not late.
-            Err(Late) if progress.requests() > 0 && parts.read_buf.is_empty() => Ok(()),
-            Err(Late) => Err(io::Error::new(io::ErrorKind::TimedOut, "the header of a request did not come in time")),
+            Err(Late) => {
+                close(parts.io).await;
+                // A client that has asked for nothing more is not late.
+                let is_late = progress.requests() == 0 || !parts.read_buf.is_empty();
+                let text = "the header of a request did not come in time";
+                if is_late { Err(io::Error::new(io::ErrorKind::TimedOut, text)) } else { Ok(()) }
+            }
             Ok(Err(error)) if error.is_parse_version_h2() && !self.http1_only => {
                 let io = parts.io.again(parts.read_buf);
                 // Apart, so that a connection of HTTP/1 does not hold the memory for it.
@@ -234,6 +239,13 @@ impl<'a, C: Graceful> Drive<'a, C> {
         }
         self.waiting.poll(cx, self.progress).map(|()| Err(Late))
     }
+}
+
+/// Says that this is the end, in the stream's own words: TLS has some, and their lack is an attack to the peer. hyper does
+/// it for a connection that it ends itself.
+async fn close<S: AsyncWrite + Unpin>(mut io: HttpIo<S>) {
+    // Said or not: what follows is the close.
+    let _ = timeout(LINGER, poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx))).await;
 }
 
 /// Waits until the peer closes too. A socket that is closed with something unread resets the connection, and takes
