@@ -11,7 +11,9 @@
 //! What to look at: HTTP/1 and HTTP/2 are hyper's, on connections of `pollywog_net::server`, so the limits here are those
 //! of the server: how many, how long idle, how long for a header. What is to be sent back has a limit of its own: a client
 //! that sends a byte now and then is never idle. A large file is read in chunks by the blocking pool, each when the client
-//! has taken the one before: `curl --limit-rate 1M` downloads it, and the program stays small. Ctrl-C, or SIGTERM, ends it
+//! has taken the one before: `curl --limit-rate 1M` downloads it, and the program stays small. One connection of HTTP/2
+//! may ask for a lot at once, so what a request holds, a file or a megabyte to send back, is counted over all connections,
+//! and who comes when all is taken gets a 503. Ctrl-C, or SIGTERM, ends it
 //! in order: `/ready` says 503 so that a load balancer looks elsewhere, requests under way are answered, idle connections
 //! have a moment for a last one.
 
@@ -21,34 +23,44 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_lock::{Semaphore, SemaphoreGuardArc};
+use bytes::Bytes;
 use clap::Parser;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::header::{ALLOW, HeaderValue};
+use hyper::header::{ALLOW, HOST, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use pollywog_examples::{
-    Files, HttpBody, address, at_least_one, full, interrupted, json, listen, say, seconds, text, warn,
+    Files, HttpBody, address, at_least_one, busy, full, interrupted, json, listen, say, seconds, text, warn,
 };
 use pollywog_net::http::Http;
 use pollywog_net::server::{Server, Status};
 use pollywog_net::time::timeout;
 use serde::Serialize;
 
-/// The most that is sent back.
+/// The most that is sent back, and how often at once.
 const ECHO: usize = 1 << 20;
+const ECHOES: usize = 64;
+/// The most requests that one connection of HTTP/2 may have under way.
+const STREAMS: u32 = 32;
 
 /// What the service knows.
 struct Site {
     files: Option<Files>,
     status: Status,
+    echoes: Arc<Semaphore>,
     body_timeout: Duration,
 }
 
 impl Site {
     async fn answer(&self, request: Request<Incoming>) -> Response<HttpBody> {
+        if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
+            return text(StatusCode::BAD_REQUEST, "a request of HTTP/1.1 has one Host");
+        }
         let path = request.uri().path();
         let (allowed, is_allowed) = match (path, request.method()) {
             ("/echo", method) => ("POST", method == Method::POST),
@@ -62,7 +74,8 @@ impl Site {
         match path {
             "/" => text(StatusCode::OK, "hello"),
             "/echo" => {
-                let echoed = timeout(self.body_timeout, echo(request.into_body())).await;
+                let Some(place) = self.echoes.try_acquire_arc() else { return busy("too much is being sent back") };
+                let echoed = timeout(self.body_timeout, echo(request.into_body(), place)).await;
                 echoed.unwrap_or_else(|_| text(StatusCode::REQUEST_TIMEOUT, "that took too long"))
             }
             "/status" => json(&State::from(&self.status)),
@@ -77,13 +90,25 @@ impl Site {
     }
 }
 
-async fn echo(body: Incoming) -> Response<HttpBody> {
+/// What is sent back, and its place among the echoes: however long it waits to be taken, it has both.
+struct Echoed {
+    bytes: Bytes,
+    _place: SemaphoreGuardArc,
+}
+
+impl AsRef<[u8]> for Echoed {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+async fn echo(body: Incoming, place: SemaphoreGuardArc) -> Response<HttpBody> {
     let too_much = || text(StatusCode::PAYLOAD_TOO_LARGE, &format!("{ECHO} bytes are the most"));
     if body.size_hint().lower() > ECHO as u64 {
         return too_much();
     }
     match Limited::new(body, ECHO).collect().await {
-        Ok(body) => Response::new(full(body.to_bytes())),
+        Ok(body) => Response::new(full(Bytes::from_owner(Echoed { bytes: body.to_bytes(), _place: place }))),
         Err(error) if error.is::<LengthLimitError>() => too_much(),
         Err(error) => text(StatusCode::BAD_REQUEST, &error.to_string()),
     }
@@ -121,15 +146,21 @@ async fn serve(options: Options) -> io::Result<()> {
     let server = Server::new(listen(&options.addr).await?)
         .max_connections(options.max_connections)
         .idle_timeout(options.idle_timeout)
+        .connection_timeout(options.connection_timeout)
         .drain_delay(options.drain_delay)
         .drain_timeout(options.drain_timeout);
     let status = server.status();
-    let site = Rc::new(Site { files, status: status.clone(), body_timeout: options.body_timeout });
+    let site = Rc::new(Site {
+        files,
+        status: status.clone(),
+        echoes: Arc::new(Semaphore::new(ECHOES)),
+        body_timeout: options.body_timeout,
+    });
     let service = service_fn(move |request| {
         let site = site.clone();
         async move { Ok::<_, Infallible>(site.answer(request).await) }
     });
-    let http = Http::new().header_read_timeout(options.header_timeout);
+    let http = Http::new().header_read_timeout(options.header_timeout).max_concurrent_streams(STREAMS);
     let drained = http.serve_until(server, service, interrupted).await?;
     for left in drained.left() {
         warn(format_args!("{} was cut off after {:?}", left.peer, left.age));
@@ -157,6 +188,10 @@ struct Options {
     /// How long a connection may stand still
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     idle_timeout: Duration,
+
+    /// How long a connection may last, also if something moves on it all the time
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = seconds)]
+    connection_timeout: Duration,
 
     /// How long the header of a request may take
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]

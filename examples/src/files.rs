@@ -12,9 +12,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use async_lock::{Semaphore, SemaphoreGuardArc};
 use http_body_util::BodyExt;
 use hyper::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH,
     IF_NONE_MATCH, IF_RANGE, RANGE,
 };
 use hyper::{Method, Response, StatusCode};
@@ -23,13 +24,20 @@ use pollywog_net::spawn_blocking;
 use self::chunks::Chunks;
 use self::open::open_below;
 use self::range::{Asked, asked};
-use crate::http::{HttpBody, full, text};
+use crate::http::{HttpBody, busy, full, text};
+use crate::limits::allow_descriptors;
 use crate::program::{explain, warn};
+
+/// The most files that are open at once, where so many descriptors are allowed. One connection of HTTP/2 can ask for
+/// hundreds, and read none.
+const OPEN: u64 = 1_024;
 
 /// A folder, and all below it. A link is followed where it stays there; one that begins with `/` does not.
 #[derive(Debug, Clone)]
 pub struct Files {
     root: Arc<Path>,
+    /// Each open file has one.
+    places: Arc<Semaphore>,
 }
 
 /// A file that was found.
@@ -49,16 +57,19 @@ impl Files {
     pub fn new(root: &Path) -> io::Result<Self> {
         let about = format_args!("cannot serve {}", root.display());
         let root = root.canonicalize().map_err(|error| explain(about, &error))?;
-        Ok(Self { root: root.into() })
+        // Most descriptors are for connections.
+        let places = OPEN.min(allow_descriptors() / 4).max(1);
+        Ok(Self { root: root.into(), places: Arc::new(Semaphore::new(places as usize)) })
     }
 
     /// Answers a GET or a HEAD for the file `name`, as it stands in the request: `%20` is a space.
     pub async fn answer(&self, method: &Method, name: &str, headers: &HeaderMap) -> Response<HttpBody> {
+        let Some(place) = self.places.try_acquire_arc() else { return busy("too many files are on their way") };
         let (root, relative) = (self.root.clone(), relative(name));
         // One trip to the pool for all of it.
         let opened = spawn_blocking(move || open(&root, relative.ok_or(ErrorKind::NotFound)?)).await;
         match opened.unwrap_or_else(|error| Err(error.into())) {
-            Ok(found) => send(found, method, headers),
+            Ok(found) => send(found, place, method, headers),
             Err(error) => match error.kind() {
                 ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename => {
                     text(StatusCode::NOT_FOUND, "there is no such file")
@@ -106,7 +117,7 @@ fn open(root: &Path, path: PathBuf) -> io::Result<Found> {
     Ok(Found { path, file, metadata })
 }
 
-fn send(found: Found, method: &Method, headers: &HeaderMap) -> Response<HttpBody> {
+fn send(found: Found, place: SemaphoreGuardArc, method: &Method, headers: &HeaderMap) -> Response<HttpBody> {
     let Found { path, file, metadata } = found;
     let size = metadata.len();
     // It changes with the content, as far as the file system tells.
@@ -122,9 +133,17 @@ fn send(found: Found, method: &Method, headers: &HeaderMap) -> Response<HttpBody
     };
     say(ETAG, &tag);
     say(ACCEPT_RANGES, "bytes");
+    // Whether the tag is in a list, be it on one line or on several.
+    let lists = |name: HeaderName, is_this: &dyn Fn(&str) -> bool| {
+        let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
+        lines.flat_map(|line| line.split(',')).any(|known| known.trim() == "*" || is_this(known.trim()))
+    };
+    if headers.contains_key(IF_MATCH) && !lists(IF_MATCH, &|known| known == tag) {
+        *response.status_mut() = StatusCode::PRECONDITION_FAILED;
+        return response;
+    }
     // A cache on the way that packs the content calls the tag a weak one.
-    let is_this = |known: &str| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag;
-    if header(IF_NONE_MATCH).is_some_and(|known| known.split(',').any(|known| is_this(known.trim()))) {
+    if lists(IF_NONE_MATCH, &|known| known.strip_prefix("W/").unwrap_or(known) == tag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return response;
     }
@@ -144,7 +163,7 @@ fn send(found: Found, method: &Method, headers: &HeaderMap) -> Response<HttpBody
     say(CONTENT_LENGTH, &(part.end - part.start).to_string());
     *response.status_mut() = status;
     if method != Method::HEAD {
-        *response.body_mut() = Chunks::new(file, part).boxed_unsync();
+        *response.body_mut() = Chunks::new(file, part, place).boxed_unsync();
     }
     response
 }

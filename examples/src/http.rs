@@ -6,7 +6,7 @@ use std::io;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
 /// The body of an answer, whatever it is made of.
@@ -23,6 +23,13 @@ pub fn text(status: StatusCode, line: &str) -> Response<HttpBody> {
     let mut response = Response::new(full(format!("{line}\n")));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// Too much is under way. Whoever asks again in a second may have more luck.
+pub fn busy(line: &str) -> Response<HttpBody> {
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, line);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 

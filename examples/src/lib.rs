@@ -11,7 +11,7 @@
 //! | `kv.rs`, `kv/` | the inside of the example `kv`: bytes in, bytes out |
 //! | `load.rs`, `load/` | the inside of the example `client` |
 //! | `limits.rs` | [`allow_descriptors`], [`need_descriptors`] |
-//! | `http.rs` | [`text`], [`json`], [`full`]: answers of HTTP |
+//! | `http.rs` | [`text`], [`json`], [`full`], [`busy`]: answers of HTTP |
 //! | `files.rs`, `files/` | [`Files`]: files over HTTP |
 //! | `chat.rs`, `chat/` | the parts of the program `chat` |
 //! | `redis.rs` | a small client of Redis |
@@ -41,7 +41,7 @@ pub mod unsent;
 pub mod usage;
 
 pub use self::files::Files;
-pub use self::http::{HttpBody, full, json, text};
+pub use self::http::{HttpBody, busy, full, json, text};
 pub use self::limits::{allow_descriptors, need_descriptors};
 pub use self::model::{model, model_with};
 pub use self::program::{address, at_least_one, blocking_main, explain, main, say, seconds, warn};

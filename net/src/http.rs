@@ -57,6 +57,10 @@
 //! too slowly are the business of the limits of the server: the [total](crate::server::Server::connection_timeout), since
 //! a byte now and then is enough not to be [idle](crate::server::Server::idle_timeout).
 //!
+//! One client of HTTP/2 may have [200 requests](Http::max_concurrent_streams) under way, and answer pings for as long as it
+//! likes. What a request holds meanwhile, a file or the body that came, it holds so many times: count it over all
+//! connections (with a semaphore), and refuse what is too much.
+//!
 //! # Errors
 //!
 //! What ended a connection comes as an `io::Error`, whose text names the causes, and whose kind is

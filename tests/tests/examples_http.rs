@@ -11,9 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use pollywog_tests::folder::Folder;
-use pollywog_tests::limits::has;
+use pollywog_tests::limits::{has, in_child, limit_descriptors};
 use pollywog_tests::model::{attach, sleeps};
 use pollywog_tests::program::{Program, Signal, run};
+use pollywog_tests::queues::until;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 /// The bytes of a file: no part of them is like another.
@@ -104,6 +105,17 @@ fn curl_gets_a_file_and_parts_of_it() {
     for known in [tag, "*", &format!("W/{tag}"), &format!("\"another\", {tag}")] {
         let answer = curl(&server, &["--include", "--header", &format!("if-none-match: {known}")], &[path]);
         assert!(parts(&answer).0.starts_with("http/1.1 304") && parts(&answer).1.is_empty(), "{known}");
+    }
+    let two_lines =
+        ["--include", "--header", "if-none-match: \"another\"", "--header", &format!("if-none-match: {tag}")];
+    assert!(parts(&curl(&server, &two_lines, &[path])).0.starts_with("http/1.1 304"));
+    for (wanted, status) in [(tag, 200), ("*", 200), ("\"another\"", 412), (&format!("W/{tag}"), 412)] {
+        let answer = curl(&server, &["--include", "--header", &format!("if-match: {wanted}")], &[path]);
+        let (head, body) = parts(&answer);
+        assert!(
+            head.starts_with(&format!("http/1.1 {status}")) && body.is_empty() == (status == 412),
+            "{wanted}: {head}"
+        );
     }
     for asked in ["\"another\"", "\"\u{e9}\""] {
         let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nrange: bytes=0-9\r\n");
@@ -302,6 +314,108 @@ fn a_file_is_not_read_faster_than_it_is_taken() {
     assert_eq!(status(&server, "/files/large/no"), "404", "and it goes on");
     let more = peak(&server) - before;
     assert!(more < 8 * 2_000, "{more} KiB for eight clients");
+}
+
+/// A file is open for as long as somebody takes to read it: most of what may be open is kept for connections.
+#[test]
+fn who_asks_for_too_many_files_is_refused_and_the_others_are_served() {
+    in_child("who_asks_for_too_many_files_is_refused_and_the_others_are_served", || {
+        limit_descriptors(100);
+        let folder = Folder::new();
+        fs::File::create(folder.file("large")).unwrap().set_len(1 << 30).unwrap();
+        fs::write(folder.file("small"), "small").unwrap();
+        let server = start(folder.path(), &[]);
+        let mut readers: Vec<_> = (0..25).map(|_| server.connect()).collect();
+        for reader in &mut readers {
+            reader.write_all(b"GET /files/large HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+            reader.read_exact(&mut [0; 1_000]).unwrap();
+        }
+        let request = "GET /files/small HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        let answer = ask(server.connect(), request);
+        let (head, body) = parts(&answer);
+        assert!(head.starts_with("http/1.1 503") && head.contains("\r\nretry-after: 1\r\n"), "{head}");
+        assert_eq!(body, b"too many files are on their way\n");
+        assert_eq!(status(&server, "/health"), "200");
+        // One that is gone makes room, as soon as the server has heard of it.
+        drop(readers.pop());
+        until("there is room", || (status(&server, "/files/small") == "200").then_some(()));
+        assert_eq!(status(&server, "/files/nowhere"), "404", "what is answered leaves its place");
+        assert_eq!(status(&server, "/files/small"), "200");
+        let complained = server.end(Signal::KILL).complained;
+        assert!(complained.lines().count() == 1 && complained.contains("100 descriptors"), "{complained}");
+    });
+}
+
+#[test]
+fn what_is_sent_back_is_counted_over_all_connections() {
+    let server = Program::start("http", &[]);
+    let mut askers: Vec<_> = (0..64).map(|_| server.connect()).collect();
+    for asker in &mut askers {
+        asker
+            .write_all(b"POST /echo HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
+            .unwrap();
+        let mut go_on = [0; 25];
+        asker.read_exact(&mut go_on).unwrap();
+        assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n", "it is being read");
+    }
+    let request = "POST /echo HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 4\r\n\r\nmore";
+    let refused = ask(server.connect(), request);
+    assert!(parts(&refused).0.starts_with("http/1.1 503"), "{refused:?}");
+    for asker in &mut askers {
+        asker.write_all(b"back").unwrap();
+        assert!(read_answer(asker).ends_with("\r\n\r\nback"));
+    }
+    assert_eq!(parts(&ask(server.connect(), request)).1, b"more");
+}
+
+/// A frame of HTTP/2: its type, its flags and what it holds.
+fn read_frame(stream: &mut TcpStream) -> (u8, u8, Vec<u8>) {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).unwrap();
+    let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+    stream.read_exact(&mut payload).unwrap();
+    (head[3], head[4], payload)
+}
+
+#[test]
+fn one_connection_of_http2_asks_for_32_things_at_once() {
+    const SETTINGS: u8 = 4;
+    const MAX_CONCURRENT_STREAMS: &[u8] = &[0, 3];
+    let server = Program::start("http", &[]);
+    let mut stream = server.connect();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    let (kind, flags, settings) = read_frame(&mut stream);
+    assert_eq!((kind, flags), (SETTINGS, 0));
+    let streams = settings.chunks(6).find(|setting| setting.starts_with(MAX_CONCURRENT_STREAMS)).unwrap();
+    assert_eq!(streams[2..], [0, 0, 0, 32]);
+}
+
+#[test]
+fn a_connection_that_is_never_idle_has_an_end_too() {
+    let server = Program::start("http", &["--connection-timeout", "1", "--idle-timeout", "1000"]);
+    let mut stream = server.connect();
+    let mut answers = 0;
+    loop {
+        let asked = stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        let mut answer = [0; 1_000];
+        match asked.and_then(|()| stream.read(&mut answer)) {
+            Ok(0) | Err(_) => break,
+            Ok(_) => answers += 1,
+        }
+    }
+    assert!(answers > 0);
+    assert_eq!(status(&server, "/health"), "200");
+}
+
+#[test]
+fn a_request_has_one_host() {
+    let server = Program::start("http", &[]);
+    for (hosts, status) in [("", "400"), ("host: a\r\nhost: a\r\n", "400"), ("host:\r\n", "200")] {
+        let answer = ask(server.connect(), &format!("GET / HTTP/1.1\r\n{hosts}connection: close\r\n\r\n"));
+        assert_eq!(&answer[9..12], status.as_bytes(), "{hosts:?}");
+    }
+    let answer = ask(server.connect(), "GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(&answer[9..12], b"200", "HTTP/1.0 knows none");
 }
 
 #[test]

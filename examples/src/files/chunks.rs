@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use async_lock::SemaphoreGuardArc;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use pollywog_net::{JoinHandle, spawn_blocking};
@@ -22,15 +23,17 @@ pub(super) struct Chunks {
     file: Arc<File>,
     rest: Range<u64>,
     reading: Option<JoinHandle<io::Result<Vec<u8>>>>,
+    /// That of an open file.
+    _place: SemaphoreGuardArc,
 }
 
 impl Chunks {
-    pub(super) fn new(file: File, part: Range<u64>) -> Self {
-        Self { file: Arc::new(file), rest: part, reading: None }
+    pub(super) fn new(file: File, part: Range<u64>, place: SemaphoreGuardArc) -> Self {
+        Self { file: Arc::new(file), rest: part, reading: None, _place: place }
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        let Self { file, rest, reading } = self;
+        let Self { file, rest, reading, .. } = self;
         let handle = reading.get_or_insert_with(|| {
             let (file, start) = (file.clone(), rest.start);
             let mut chunk = vec![0; CHUNK.min(rest.end - start) as usize];
