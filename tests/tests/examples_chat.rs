@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pollywog_tests::guest::Guest;
 use pollywog_tests::program::{Program, Signal, bounded};
-use pollywog_tests::queues::{keepalive, queues};
+use pollywog_tests::queues::{keepalive, queues, until};
 use socket2::{Domain, Socket, Type};
 
 /// Two guests who know of each other.
@@ -34,6 +34,27 @@ fn who_names_everybody() {
     let (mut ann, _bob) = two(&chat);
     ann.say("/who");
     assert_eq!(ann.hear(), "* in the room: ann, bob");
+}
+
+/// A line has an end, however many there are: sixty-four of them wait for who does not read.
+#[test]
+fn who_names_thirty_and_counts_the_others() {
+    let chat = Program::start("chat", &[]);
+    let mut guests: Vec<_> = (0..33).map(|number| Guest::enter(&chat, &format!("guest-{number:02}"))).collect();
+    let first: Vec<_> = (0..30).map(|number| format!("guest-{number:02}")).collect();
+    let last = &mut guests[32];
+    last.say("/who");
+    last.hears(&format!("* in the room: {} and 3 more", first.join(", ")));
+    for (number, guest) in guests.iter_mut().enumerate() {
+        guest.say(&format!("/join room-{number:02}"));
+    }
+    let last = &mut guests[32];
+    while !last.hear().starts_with("* you are in room-32 now") {}
+    let rooms: Vec<_> = (0..30).map(|number| format!("room-{number:02} (1)")).collect();
+    until("all are in rooms of their own", || {
+        last.say("/rooms");
+        (last.hear() == format!("* rooms: {} and 3 more", rooms.join(", "))).then_some(())
+    });
 }
 
 #[test]

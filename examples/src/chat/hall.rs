@@ -16,6 +16,9 @@ pub(super) const CUT_OFF: &str = "* the other nodes are out of reach: only those
 /// The last line.
 pub(super) const THE_END: &str = "* the server closes";
 
+/// How many are listed in one line.
+const LISTED: usize = 30;
+
 /// The members of a room, by name.
 type Room = BTreeMap<String, Place>;
 
@@ -35,6 +38,13 @@ pub struct Hall {
     /// Of members, in whatever room.
     names: RefCell<BTreeSet<String>>,
     bridge: Option<Bridge>,
+}
+
+/// The first of them, and how many more there are: a line has an end, and a member may have many in its queue.
+fn listed(mut all: impl ExactSizeIterator<Item = String>) -> String {
+    let first: Vec<_> = all.by_ref().take(LISTED).collect();
+    let more = if all.len() > 0 { format!(" and {} more", all.len()) } else { String::new() };
+    first.join(", ") + &more
 }
 
 /// Too much is on its way to other nodes already.
@@ -92,15 +102,13 @@ impl Hall {
     /// The members of a room, on this node.
     pub(super) fn who(&self, room: &str) -> String {
         let rooms = self.rooms.borrow();
-        let names: Vec<_> = rooms.get(room).into_iter().flat_map(BTreeMap::keys).map(String::as_str).collect();
-        names.join(", ")
+        rooms.get(room).map(|members| listed(members.keys().cloned())).unwrap_or_default()
     }
 
     /// The rooms of this node, each with the number of its members.
     pub(super) fn rooms(&self) -> String {
         let rooms = self.rooms.borrow();
-        let rooms: Vec<_> = rooms.iter().map(|(name, members)| format!("{name} ({})", members.len())).collect();
-        rooms.join(", ")
+        listed(rooms.iter().map(|(name, members)| format!("{name} ({})", members.len())))
     }
 
     /// Tells the others in the room, on all nodes. With a bridge that stands it goes through Redis, also to those of this
