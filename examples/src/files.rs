@@ -26,7 +26,8 @@ use self::open::open_below;
 use self::range::{Asked, asked};
 use crate::http::{HttpBody, busy, full, text};
 use crate::limits::allow_descriptors;
-use crate::program::{explain, warn};
+use crate::program::explain;
+use crate::terminal::warn;
 
 /// The most files that are open at once, where so many descriptors are allowed. One connection of HTTP/2 can ask for
 /// hundreds, and read none.

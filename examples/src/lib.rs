@@ -2,7 +2,8 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `program.rs` | [`main`]: command line, runtime, exit status; what is said on the terminal |
+//! | `program.rs` | [`main`]: command line, runtime, exit status |
+//! | `terminal.rs` | [`say`], [`warn`]: lines that nobody needs to read |
 //! | `model.rs` | [`model`], [`model_with`]: the frame around a server model |
 //! | `models.rs` | [`models::MODELS`]: all of them |
 //! | `unsent.rs` | [`unsent::Client`]: what the models with one thread keep for each client |
@@ -36,6 +37,7 @@ mod program;
 pub mod redis;
 mod serve;
 mod summary;
+mod terminal;
 mod trace;
 pub mod unsent;
 pub mod usage;
@@ -44,7 +46,8 @@ pub use self::files::Files;
 pub use self::http::{HttpBody, busy, full, json, text};
 pub use self::limits::{allow_descriptors, need_descriptors};
 pub use self::model::{model, model_with};
-pub use self::program::{address, at_least_one, blocking_main, explain, main, say, seconds, warn};
+pub use self::program::{address, at_least_one, blocking_main, explain, main, seconds};
 pub use self::serve::{interrupted, listen, prepare, until_interrupted};
 pub use self::summary::summary;
+pub use self::terminal::{say, warn};
 pub use self::trace::show_everything;

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser};
 
 use crate::limits::allow_descriptors;
-use crate::program::{address, blocking_main, explain, say};
+use crate::program::{address, blocking_main, explain};
+use crate::terminal::say;
 
 /// Listens where the command line says, says so, and runs `serve` until it fails or a signal ends the process. The
 /// listener blocks: a model that must not wait for it says so itself.

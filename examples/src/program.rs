@@ -2,11 +2,13 @@
 
 use std::fmt::Display;
 use std::future::Future;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+
+use crate::terminal::warn;
 
 /// Reads the command line, runs `program` on a runtime, and turns its result into an exit status: 0; 1 with one line
 /// that says what went wrong; 2 with one line when the command line makes no sense.
@@ -60,24 +62,6 @@ fn plain(error: &io::Error) -> String {
 /// `error`, after what it is about: `cannot listen on 127.0.0.1:7007: Address already in use`.
 pub fn explain(what: impl Display, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {}", plain(error)))
-}
-
-/// A line on standard output, at once. Nobody needs to read it.
-pub fn say(line: impl Display) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-}
-
-/// A line on standard error, after the program's name.
-pub fn warn(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{}: {line}", name());
-}
-
-/// The program's name: that of its file.
-pub(crate) fn name() -> String {
-    let program = std::env::args_os().next().unwrap_or_default();
-    let file = std::path::Path::new(&program).file_stem().unwrap_or("program".as_ref());
-    file.to_string_lossy().into_owned()
 }
 
 /// A number on a command line that is at least 1.

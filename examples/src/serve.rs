@@ -14,7 +14,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::limits::{allow_descriptors, spare};
-use crate::program::{explain, say, warn};
+use crate::program::explain;
+use crate::terminal::{never_wait, say, warn};
 use crate::trace::show_warnings;
 
 /// What a server should be able to serve at once.
@@ -43,8 +44,10 @@ pub async fn listen(addr: &str) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// What [`listen`] does before: it shows what Pollywog warns of, allows itself descriptors, and warns where those are few.
+/// What [`listen`] does before: it shows what Pollywog warns of, waits for no reader of what it says, allows itself
+/// descriptors, and warns where those are few.
 pub fn prepare() {
+    never_wait();
     show_warnings();
     let descriptors = allow_descriptors();
     if descriptors < CONNECTIONS {

@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::fmt::time::uptime;
 
-use crate::program::warn;
+use crate::terminal::{Told, warn};
 
 /// Shows everything on standard error: every poll (`enter`), wake, park and readiness, where the feature `trace` is
 /// compiled in, and what is rare in any case.
@@ -33,7 +33,7 @@ fn show(filter: &str, spans: FmtSpan) {
         .with_timer(uptime())
         .with_ansi(io::stderr().is_terminal())
         .with_span_events(spans)
-        .with_writer(io::stderr)
+        .with_writer(|| Told)
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter)))
         .try_init();
 }

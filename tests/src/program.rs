@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -158,6 +158,45 @@ pub fn bounded(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     stream.set_write_timeout(Some(LIMIT)).unwrap();
     stream
+}
+
+/// A server that says where it listens, and whose further words nobody reads until it has ended. It is killed when this
+/// is dropped.
+#[derive(Debug)]
+pub struct Unread {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Unread {
+    /// Starts it, and gives its first line, too.
+    pub fn start(example: &str, arguments: &[&str]) -> (Self, String) {
+        let mut command = Command::new(path(example));
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        (Self { child, out }, line)
+    }
+
+    /// Ends it with SIGTERM, and gives what it had said on standard output and on standard error.
+    pub fn end(mut self) -> (ExitStatus, String, String) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let status = self.child.wait().unwrap();
+        let (mut said, mut complained) = (String::new(), String::new());
+        self.out.read_to_string(&mut said).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut complained).unwrap();
+        (status, said, complained)
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Runs an example to its end.

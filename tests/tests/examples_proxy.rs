@@ -1,12 +1,12 @@
 //! The example `proxy`: what goes in at one side comes out at the other, ends included.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use pollywog_tests::net::{Random, refusing};
-use pollywog_tests::program::{Program, Signal, bounded, run};
+use pollywog_tests::net::{Random, Watchdog, refusing};
+use pollywog_tests::program::{Program, Signal, Unread, bounded, run};
 use socket2::SockRef;
 
 const MEGABYTE: usize = 1 << 20;
@@ -105,6 +105,25 @@ fn nobody_listens_behind_it() {
     server.read_exact(&mut [0]).unwrap();
     let complained = proxy.end(Signal::INT).complained;
     assert_eq!(complained, format!("proxy: a connection was dropped: {behind}: Connection refused\n"));
+}
+
+/// It complains of each connection that goes nowhere. Where nobody reads that, the pipe is full in the end.
+#[test]
+fn a_full_pipe_holds_nobody_up() {
+    let _watchdog = Watchdog::start();
+    let (_refusing, nowhere) = refusing();
+    let (proxy, listening) = Unread::start("proxy", &["--addr", "127.0.0.1:0", "--to", &nowhere.to_string()]);
+    let addr: SocketAddr = listening.trim().strip_prefix("listening on ").unwrap().parse().unwrap();
+    let complaint = format!("proxy: a connection was dropped: {nowhere}: Connection refused");
+    let clients = (64 << 10) / complaint.len() + 500;
+    for _ in 0..clients {
+        assert_eq!(rest_of(&mut bounded(TcpStream::connect(addr).unwrap())), b"");
+    }
+    let (status, said, complained) = proxy.end();
+    assert!(status.success(), "{status}");
+    assert_eq!(said, format!("carried {clients} connections\n"));
+    assert!(complained.lines().all(|line| line == complaint), "whole lines");
+    assert!(complained.lines().count() < clients);
 }
 
 #[test]

@@ -11,7 +11,8 @@ use std::thread;
 
 use pollywog_tests::folder::Folder;
 use pollywog_tests::limits::has;
-use pollywog_tests::program::{LIMIT, Program, Signal, run};
+use pollywog_tests::net::Watchdog;
+use pollywog_tests::program::{LIMIT, Program, Signal, Unread, run};
 use rustix::process::geteuid;
 
 fn client(path: &Path) -> UnixStream {
@@ -57,6 +58,26 @@ fn everybody_gets_back_what_they_sent_and_is_known() {
     let known = format!("user {}, process {}\n", geteuid().as_raw(), process::id());
     let last = format!("served 4 connections, removed {}\n", path.display());
     assert_eq!((ended.said, ended.complained.as_str()), (known.repeat(4) + &last, ""));
+}
+
+/// It says a line for each client. Where nobody reads them, the pipe is full in the end.
+#[test]
+fn a_full_pipe_holds_nobody_up() {
+    let _watchdog = Watchdog::start();
+    let folder = Folder::new();
+    let path = folder.file("socket");
+    let (echo, listening) = Unread::start("unix_echo", &["--path", path.to_str().unwrap()]);
+    assert_eq!(listening, format!("listening on {}\n", path.display()));
+    let known = format!("user {}, process {}", geteuid().as_raw(), process::id());
+    let clients = (64 << 10) / known.len() + 1_000;
+    for _ in 0..clients {
+        drop(client(&path));
+    }
+    ask(&mut client(&path), b"undisturbed");
+    let (status, said, complained) = echo.end();
+    assert!(status.success() && complained.is_empty(), "{status}: {complained}");
+    assert!(said.lines().all(|line| line == known), "whole lines, and not the last one");
+    assert!(said.lines().count() < clients);
 }
 
 #[test]

@@ -16,8 +16,9 @@ use super::bridge::{Bridge, Command, ON_THE_WAY};
 use super::event::Notice;
 use super::hall::{CUT_OFF, Hall};
 use super::pauses::Pauses;
-use crate::program::{explain, warn};
+use crate::program::explain;
 use crate::redis::{Commands, Place, Replies, Reply, granted};
+use crate::terminal::warn;
 
 /// What a room's channel is called, before its name.
 const CHANNELS: &str = "chat:";

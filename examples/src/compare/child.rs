@@ -12,7 +12,8 @@ use std::process::{Command, ExitCode, Stdio};
 use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 
 use super::machine::stay_on;
-use crate::program::{explain, warn};
+use crate::program::explain;
+use crate::terminal::warn;
 
 /// The first argument of a process that is to become a server.
 const BECOME: &str = "--become-server";
