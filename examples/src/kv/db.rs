@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::channels::Channels;
+use super::memory::Memory;
 use super::session::Session;
 use super::store::Store;
 
@@ -14,6 +15,8 @@ pub struct Db {
     pub(super) store: Store,
     pub(super) channels: Channels,
     pub(super) counts: Counts,
+    /// What has come of commands that are not whole, where it is much.
+    pub(super) unfinished: Memory,
     started: Instant,
     wakers: Vec<Waker>,
     /// Who sweeps, while there is nothing to sweep.
@@ -32,13 +35,15 @@ pub(super) struct Counts {
 }
 
 impl Db {
-    /// Without keys. Those of the clients may take about `max_memory` bytes, with the names of their channels; what a
-    /// connection holds of a command that is not whole, and of replies that are not read, comes on top.
+    /// Without keys. Those of the clients may take about `max_memory` bytes, with the names of their channels, and so may
+    /// what has come of commands that are not whole. The first kilobytes of these come on top for each connection, and so
+    /// do replies that are not read.
     pub fn new(max_memory: usize, now: Instant) -> Self {
         Self {
             store: Store::new(max_memory),
             channels: Channels::default(),
             counts: Counts::default(),
+            unfinished: Memory::new(max_memory),
             started: now,
             wakers: Vec::new(),
             sweeper: None,
@@ -55,7 +60,7 @@ impl Db {
     /// The end of a connection.
     pub fn leave(&mut self, session: &mut Session) {
         self.counts.clients -= 1;
-        session.client.unsubscribe_all(self);
+        session.forget(self);
     }
 
     /// Takes out keys that have expired, at most `most`. Whether there may be more.

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
-/// An account of bytes: of keys, values, and the names of channels, with what is around them.
+/// An account of bytes: of keys, values, and the names of channels, with what is around them; or of what is not whole.
 #[derive(Debug)]
 pub(super) struct Memory {
     used: usize,

@@ -19,10 +19,15 @@ const COMMANDS: usize = 256;
 /// Bytes of replies in a turn: these are written before there are more.
 const REPLIES: usize = 64 << 10;
 
+/// Bytes of a command that is not whole which every connection may have.
+const FREE: usize = 16 << 10;
+
 /// One connection.
 #[derive(Debug)]
 pub struct Session {
     decoder: Decoder,
+    /// What it has of a command that is not whole, beyond that.
+    unfinished: usize,
     pub(super) client: Client,
 }
 
@@ -65,7 +70,7 @@ pub enum Next {
 impl Session {
     pub(super) fn new(id: u64) -> Self {
         let client = Client { id, name: Vec::new(), leaves: false, channels: BTreeSet::new(), outbox: Rc::default() };
-        Self { decoder: Decoder::default(), client }
+        Self { decoder: Decoder::default(), unfinished: 0, client }
     }
 
     /// Executes the commands in `bytes`, in their order, and writes the replies behind what `out` holds, until no whole
@@ -93,7 +98,21 @@ impl Session {
                 }
             }
         };
+        let unfinished = if next == Next::WaitForRest { (bytes.len() - consumed).saturating_sub(FREE) } else { 0 };
+        if unfinished != self.unfinished {
+            if db.unfinished.exchange(self.unfinished, unfinished).is_err() {
+                encode(&Reply::error("OOM too much has come of commands that are not whole"), out);
+                return Turn { consumed, commands, next: Next::Close };
+            }
+            self.unfinished = unfinished;
+        }
         Turn { consumed, commands, next }
+    }
+
+    /// Nothing more of it is read.
+    pub(super) fn forget(&mut self, db: &mut Db) {
+        db.unfinished.release(mem::take(&mut self.unfinished));
+        self.client.unsubscribe_all(db);
     }
 
     /// Where the messages for a subscriber wait; `None` while it is not one.

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::{Alone, command};
-use crate::kv::{MAX_ARGUMENT, MAX_ARGUMENTS, MAX_COMMAND, MAX_LINE, MAX_NAME, MAX_REPLY, Next};
+use crate::kv::{Db, MAX_ARGUMENT, MAX_ARGUMENTS, MAX_COMMAND, MAX_LINE, MAX_NAME, MAX_REPLY, Next, Session};
 
 #[track_caller]
 fn refused(input: &[u8], error: &str) {
@@ -19,6 +19,36 @@ fn an_argument_that_is_too_long_is_refused_by_its_length() {
     refused(b"*2\r\n$4\r\nECHO\r\n$9223372036854775808\r\n", "invalid bulk length");
     let (replies, next) = Alone::new().ask_in_pieces(&[format!("*2\r\n$4\r\nECHO\r\n${MAX_ARGUMENT}\r\n").as_bytes()]);
     assert_eq!((replies.len(), next), (0, Next::WaitForRest));
+}
+
+/// It is counted over all connections, and given back when the command is whole or its connection ends.
+#[test]
+fn commands_that_are_not_whole_are_refused_where_they_are_too_much() {
+    const HEAD: &[u8] = b"*2\r\n$4\r\nECHO\r\n$1000000\r\n";
+    let mut alone = Alone::with_memory(1_500_000);
+    let part = [HEAD, &[b'x'; 900_000]].concat();
+    let (replies, next) = alone.ask_in_pieces(&[&part[..500_000], &part[500_000..]]);
+    assert_eq!((replies.len(), next), (0, Next::WaitForRest));
+
+    let mut other = alone.db.join();
+    let turn = |session: &mut Session, db: &mut Db, bytes: &[u8]| {
+        let mut replies = BytesMut::new();
+        let turn = session.turn(bytes, db, &mut replies, alone.now);
+        (String::from_utf8_lossy(&replies).into_owned(), turn.next)
+    };
+    assert_eq!(turn(&mut other, &mut alone.db, &part[..600_000]), (String::new(), Next::WaitForRest));
+    let refused = "-OOM too much has come of commands that are not whole\r\n".to_owned();
+    assert_eq!(turn(&mut other, &mut alone.db, &part), (refused, Next::Close));
+    alone.db.leave(&mut other);
+
+    // There is room again, for one, and when its command was whole, for another.
+    let whole = [&part[..], &[b'x'; 100_000], b"\r\n"].concat();
+    let (mut third, mut fourth) = (alone.db.join(), alone.db.join());
+    assert_eq!(turn(&mut third, &mut alone.db, &part[..600_000]).1, Next::WaitForRest);
+    assert_eq!(turn(&mut third, &mut alone.db, &whole).1, Next::GoOn, "once its large reply is written");
+    assert_eq!(turn(&mut fourth, &mut alone.db, &part[..600_000]).1, Next::WaitForRest);
+    // A little is no matter, however many there are.
+    assert_eq!(turn(&mut third, &mut alone.db, &part[..10_000]).1, Next::WaitForRest);
 }
 
 #[test]
