@@ -429,21 +429,32 @@ fn who_sends_without_end_is_let_go_at_the_end() {
     // One that ends a turn with the buffer, one that has no reply, and one whose replies fill each turn.
     for endless in ["PING\r\n", "\r\n", "GET large\r\n"] {
         let kv = Program::start("kv", &[]);
-        assert_eq!(Talk::new(&kv).ask(&format!("SET large {}", "x".repeat(50_000))), "+OK");
-        let mut writer = kv.connect();
-        let mut reader = writer.try_clone().unwrap();
-        let pipeline = format!("PING\r\n{}", endless.repeat(10_001));
-        let sending = thread::spawn(move || while writer.write_all(pipeline.as_bytes()).is_ok() {});
-        reader.read_exact(&mut [0; 7]).unwrap();
-        let reading = thread::spawn(move || io::copy(&mut reader, &mut io::sink()));
+        assert_eq!(
+            Talk::new(&kv).ask(&format!("*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n$70000\r\n{}", "x".repeat(70_000))),
+            "+OK"
+        );
+        let floods: Vec<_> = (0..4).map(|_| flood(kv.connect(), endless)).collect();
         let ended = kv.end(Signal::TERM);
-        sending.join().unwrap();
-        // The end, or a reset: it has sent more than was read.
-        let _ = reading.join().unwrap();
+        for [sending, reading] in floods {
+            sending.join().unwrap();
+            reading.join().unwrap();
+        }
         assert!(ended.status.success(), "{ended:?}");
         let told = (ended.said.as_str(), ended.complained.as_str());
-        assert_eq!(told, ("served 2 connections\n", ""), "nobody was cut off: {endless:?}");
+        assert_eq!(told, ("served 5 connections\n", ""), "nobody was cut off: {endless:?}");
     }
+}
+
+/// Sends commands until the connection ends, and reads what comes back.
+fn flood(mut writer: TcpStream, endless: &str) -> [thread::JoinHandle<()>; 2] {
+    let mut reader = writer.try_clone().unwrap();
+    writer.write_all(b"PING\r\n").unwrap();
+    let pipeline = endless.repeat(10_001);
+    let sending = thread::spawn(move || while writer.write_all(pipeline.as_bytes()).is_ok() {});
+    reader.read_exact(&mut [0; 7]).unwrap();
+    // The end, or a reset: it has sent more than was read.
+    let reading = thread::spawn(move || _ = io::copy(&mut reader, &mut io::sink()));
+    [sending, reading]
 }
 
 #[test]
