@@ -32,6 +32,7 @@ use clap::Parser;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::{ALLOW, HOST, HeaderValue};
+use hyper::http::uri::Authority;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use pollywog_examples::{
@@ -58,8 +59,8 @@ struct Site {
 
 impl Site {
     async fn answer(&self, request: Request<Incoming>) -> Response<HttpBody> {
-        if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
-            return text(StatusCode::BAD_REQUEST, "a request of HTTP/1.1 has one Host");
+        if !names_its_host(&request) {
+            return text(StatusCode::BAD_REQUEST, "a request has one Host, and it is one");
         }
         let path = request.uri().path();
         let (allowed, is_allowed) = match (path, request.method()) {
@@ -87,6 +88,17 @@ impl Site {
                 _ => text(StatusCode::NOT_FOUND, "there is no such page"),
             },
         }
+    }
+}
+
+/// Whether it says once for which host it is (RFC 9112, section 3.2). One of HTTP/1.0 need not, and one of HTTP/2 says it
+/// elsewhere.
+fn names_its_host(request: &Request<Incoming>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).into_iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() != Version::HTTP_11,
+        (Some(host), None) => host.is_empty() || Authority::try_from(host.as_bytes()).is_ok(),
+        _ => false,
     }
 }
 

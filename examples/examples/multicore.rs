@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use futures::{AsyncReadExt, AsyncWriteExt};
-use pollywog_examples::{address, explain, interrupted, prepare, say, until_interrupted};
+use pollywog_examples::{address, explain, interrupted, listening_on, prepare, say, until_interrupted};
 use pollywog_net::TcpStream;
 use pollywog_net::per_core::PerCore;
 use pollywog_net::time::{Duration, interval};
@@ -69,7 +69,7 @@ async fn serve(options: Options) -> io::Result<()> {
     // An error ends its connection and nothing else.
     let serving = cores.serve(&options.addr, |stream, _| echo(stream)).await;
     let addr = serving.map_err(|error| explain(format_args!("cannot listen on {}", options.addr), &error))?;
-    say(format_args!("listening on {addr}"));
+    listening_on(addr);
     until_interrupted(interrupted, report(&cores, Duration::from_secs(options.every))).await?;
     say(Accepted(cores.accepted()));
     cores.shutdown().await

@@ -17,7 +17,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use pollywog_examples::{address, explain, interrupted, say, until_interrupted};
+use pollywog_examples::{address, explain, interrupted, listening_on, say, until_interrupted};
 use pollywog_net::UdpSocket;
 
 /// Room for any datagram: what is longer than the buffer would be cut off.
@@ -28,7 +28,7 @@ async fn serve(options: Options) -> io::Result<()> {
     let addr = &options.addr;
     let socket =
         UdpSocket::bind(addr).await.map_err(|error| explain(format_args!("cannot listen on {addr}"), &error))?;
-    say(format_args!("listening on {}", socket.local_addr()?));
+    listening_on(socket.local_addr()?);
 
     let (mut sent_back, mut lost) = (0_u64, 0_u64);
     until_interrupted(interrupted, async {

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use futures::{AsyncReadExt, AsyncWriteExt};
-use pollywog_examples::{interrupted, prepare, say, until_interrupted};
+use pollywog_examples::{interrupted, listening_on, prepare, say, until_interrupted};
 use pollywog_net::{UnixListener, UnixStream, spawn};
 
 async fn echo(mut stream: UnixStream) -> io::Result<()> {
@@ -46,7 +46,7 @@ async fn serve(options: Options) -> io::Result<()> {
     let interrupted = interrupted()?;
     prepare();
     let listener = UnixListener::bind(&options.path)?;
-    say(format_args!("listening on {}", options.path.display()));
+    listening_on(options.path.display());
     let mut served = 0_u64;
     until_interrupted(interrupted, async {
         loop {

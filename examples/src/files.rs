@@ -5,7 +5,7 @@ mod open;
 mod range;
 
 use std::ffi::OsString;
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
@@ -21,7 +21,7 @@ use hyper::header::{
 use hyper::{Method, Response, StatusCode};
 use pollywog_net::spawn_blocking;
 
-use self::chunks::Chunks;
+use self::chunks::{Chunks, Open};
 use self::open::open_below;
 use self::range::{Asked, asked};
 use crate::http::{HttpBody, busy, full, text};
@@ -45,7 +45,7 @@ pub struct Files {
 struct Found {
     /// Below the root.
     path: PathBuf,
-    file: File,
+    open: Open,
     metadata: Metadata,
 }
 
@@ -68,9 +68,9 @@ impl Files {
         let Some(place) = self.places.try_acquire_arc() else { return busy("too many files are on their way") };
         let (root, relative) = (self.root.clone(), relative(name));
         // One trip to the pool for all of it.
-        let opened = spawn_blocking(move || open(&root, relative.ok_or(ErrorKind::NotFound)?)).await;
+        let opened = spawn_blocking(move || open(&root, relative.ok_or(ErrorKind::NotFound)?, place)).await;
         match opened.unwrap_or_else(|error| Err(error.into())) {
-            Ok(found) => send(found, place, method, headers),
+            Ok(found) => send(found, method, headers),
             Err(error) => match error.kind() {
                 ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename => {
                     text(StatusCode::NOT_FOUND, "there is no such file")
@@ -109,17 +109,17 @@ fn decoded(name: &str) -> Option<Vec<u8>> {
 }
 
 /// Blocks.
-fn open(root: &Path, path: PathBuf) -> io::Result<Found> {
+fn open(root: &Path, path: PathBuf, place: SemaphoreGuardArc) -> io::Result<Found> {
     let file = open_below(root, &path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(ErrorKind::NotFound.into());
     }
-    Ok(Found { path, file, metadata })
+    Ok(Found { path, open: Open { file, _place: place }, metadata })
 }
 
-fn send(found: Found, place: SemaphoreGuardArc, method: &Method, headers: &HeaderMap) -> Response<HttpBody> {
-    let Found { path, file, metadata } = found;
+fn send(found: Found, method: &Method, headers: &HeaderMap) -> Response<HttpBody> {
+    let Found { path, open, metadata } = found;
     let size = metadata.len();
     // It changes with the content, as far as the file system tells.
     let tag = format!("\"{size:x}-{:x}.{:x}\"", metadata.mtime(), metadata.mtime_nsec());
@@ -164,7 +164,7 @@ fn send(found: Found, place: SemaphoreGuardArc, method: &Method, headers: &Heade
     say(CONTENT_LENGTH, &(part.end - part.start).to_string());
     *response.status_mut() = status;
     if method != Method::HEAD {
-        *response.body_mut() = Chunks::new(file, part, place).boxed_unsync();
+        *response.body_mut() = Chunks::new(open, part).boxed_unsync();
     }
     response
 }

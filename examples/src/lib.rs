@@ -8,7 +8,7 @@
 //! | `models.rs` | [`models::MODELS`]: all of them |
 //! | `unsent.rs` | [`unsent::Client`]: what the models with one thread keep for each client |
 //! | `compare.rs`, `compare/` | the inside of the program `compare` |
-//! | `serve.rs` | [`listen`], [`prepare`], [`interrupted`] and [`until_interrupted`] |
+//! | `serve.rs` | [`listen`], [`prepare`], [`listening_on`], [`interrupted`] and [`until_interrupted`] |
 //! | `kv.rs`, `kv/` | the inside of the example `kv`: bytes in, bytes out |
 //! | `load.rs`, `load/` | the inside of the example `client` |
 //! | `limits.rs` | [`allow_descriptors`], [`need_descriptors`] |
@@ -47,7 +47,7 @@ pub use self::http::{HttpBody, busy, full, json, text};
 pub use self::limits::{allow_descriptors, need_descriptors};
 pub use self::model::{model, model_with};
 pub use self::program::{address, at_least_one, blocking_main, explain, main, seconds};
-pub use self::serve::{interrupted, listen, prepare, until_interrupted};
+pub use self::serve::{interrupted, listen, listening_on, prepare, until_interrupted};
 pub use self::summary::summary;
 pub use self::terminal::{say, warn};
 pub use self::trace::show_everything;

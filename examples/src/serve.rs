@@ -1,5 +1,6 @@
 //! Listening, and stopping.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -40,14 +41,19 @@ pub async fn listen(addr: &str) -> io::Result<TcpListener> {
             bound.map_err(|error| explain(format_args!("cannot listen on {addr}"), &error))?
         }
     };
-    say(format_args!("listening on {}", listener.local_addr()?));
+    listening_on(listener.local_addr()?);
     Ok(listener)
 }
 
-/// What [`listen`] does before: it shows what Pollywog warns of, waits for no reader of what it says, allows itself
-/// descriptors, and warns where those are few.
-pub fn prepare() {
+/// Says where it listens. Somebody waits for that line, so there has to be room for it; for what is said after it, there
+/// may be none.
+pub fn listening_on(addr: impl Display) {
+    say(format_args!("listening on {addr}"));
     never_wait();
+}
+
+/// What [`listen`] does before: it shows what Pollywog warns of, allows itself descriptors, and warns where those are few.
+pub fn prepare() {
     show_warnings();
     let descriptors = allow_descriptors();
     if descriptors < CONNECTIONS {

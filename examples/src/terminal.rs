@@ -10,8 +10,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// Whether a line is dropped where there is no room for it.
 static NEVER_WAITS: AtomicBool = AtomicBool::new(false);
 
-/// From now on, nothing that is said waits for a reader: a pipe that is full takes no line more. A server that waited
-/// there would serve nobody meanwhile, and each client could have it say something.
+/// From now on a line is dropped where it meets a pipe that is full. A server that waited for a reader would serve nobody
+/// meanwhile, and each client could have it say something. (A terminal that takes nothing holds it up all the same.)
 pub(crate) fn never_wait() {
     NEVER_WAITS.store(true, Ordering::Relaxed);
 }
@@ -26,7 +26,7 @@ pub fn warn(line: impl Display) {
     write(io::stderr().lock(), format_args!("{}: {line}\n", name()));
 }
 
-/// In one piece: room for a part would be waited for with the rest.
+/// In one piece: a pipe that is not full has room for a line, and not for another.
 fn write(mut to: impl Write + AsFd, line: impl Display) {
     if takes_more(&to) {
         // Whoever closed the terminal does not want it any more.
@@ -37,17 +37,20 @@ fn write(mut to: impl Write + AsFd, line: impl Display) {
 /// Whether a line can be written without waiting, or may wait.
 fn takes_more(to: impl AsFd) -> bool {
     let mut asked = [PollFd::new(&to, PollFlags::OUT)];
-    !NEVER_WAITS.load(Ordering::Relaxed) || poll(&mut asked, Some(&Timespec::default())) != Ok(0)
+    !NEVER_WAITS.load(Ordering::Relaxed) || poll(&mut asked, Some(&Timespec::default())) == Ok(1)
 }
 
 /// Standard error for what `tracing` tells, each piece of which is a whole line.
 #[derive(Debug)]
-pub(crate) struct Told;
+pub(crate) struct StandardError {
+    /// Whether it waits for a reader in any case.
+    pub(crate) waits: bool,
+}
 
-impl Write for Told {
+impl Write for StandardError {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut to = io::stderr().lock();
-        if takes_more(&to) { to.write(line) } else { Ok(line.len()) }
+        if self.waits || takes_more(&to) { to.write(line) } else { Ok(line.len()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {

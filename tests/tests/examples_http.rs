@@ -13,7 +13,7 @@ use std::time::Duration;
 use pollywog_tests::folder::Folder;
 use pollywog_tests::limits::{has, in_child, limit_descriptors};
 use pollywog_tests::model::{attach, sleeps};
-use pollywog_tests::program::{Program, Signal, run};
+use pollywog_tests::program::{Program, Signal, path, run};
 use pollywog_tests::queues::until;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
@@ -320,6 +320,7 @@ fn a_file_is_not_read_faster_than_it_is_taken() {
 #[test]
 fn who_asks_for_too_many_files_is_refused_and_the_others_are_served() {
     in_child("who_asks_for_too_many_files_is_refused_and_the_others_are_served", || {
+        path("http"); // cargo may need more
         limit_descriptors(100);
         let folder = Folder::new();
         fs::File::create(folder.file("large")).unwrap().set_len(1 << 30).unwrap();
@@ -368,6 +369,21 @@ fn what_is_sent_back_is_counted_over_all_connections() {
     assert_eq!(parts(&ask(server.connect(), request)).1, b"more");
 }
 
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
+/// Of DATA: the last of its stream.
+const END_STREAM: u8 = 1;
+/// Of HEADERS.
+const END_HEADERS: u8 = 4;
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
 /// A frame of HTTP/2: its type, its flags and what it holds.
 fn read_frame(stream: &mut TcpStream) -> (u8, u8, Vec<u8>) {
     let mut head = [0; 9];
@@ -377,13 +393,54 @@ fn read_frame(stream: &mut TcpStream) -> (u8, u8, Vec<u8>) {
     (head[3], head[4], payload)
 }
 
+/// A client of HTTP/2 with these settings.
+fn http2(server: &Program, settings: &[u8]) -> TcpStream {
+    let mut stream = server.connect();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    stream.write_all(&frame(SETTINGS, 0, 0, settings)).unwrap();
+    stream
+}
+
+/// What is to come back stays where it is until the client has room for it, and keeps its place.
+#[test]
+fn what_waits_to_be_taken_is_counted_too() {
+    /// `:method: POST`, `:scheme: http`, `:path: /echo`, `:authority: a`.
+    const POST_ECHO: &[u8] = b"\x83\x86\x04\x05/echo\x01\x01a";
+    /// So many bytes of an answer may come at first: one.
+    const INITIAL_WINDOW_SIZE: &[u8] = &[0, 4, 0, 0, 0, 1];
+    let server = Program::start("http", &[]);
+    let mut clients = [(); 2].map(|()| http2(&server, INITIAL_WINDOW_SIZE));
+    for client in &mut clients {
+        // Its settings have come, so it has ours.
+        while read_frame(client).0 != SETTINGS {}
+        for stream in (1..64).step_by(2) {
+            client.write_all(&frame(HEADERS, END_HEADERS, stream, POST_ECHO)).unwrap();
+            client.write_all(&frame(DATA, END_STREAM, stream, b"comes back")).unwrap();
+        }
+        let mut begun = 0;
+        while begun < 32 {
+            begun += u32::from(read_frame(client).0 == DATA);
+        }
+    }
+    let request = "POST /echo HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 4\r\n\r\nmore";
+    let refused = ask(server.connect(), request);
+    assert!(parts(&refused).0.starts_with("http/1.1 503"), "{refused:?}");
+    let [client, _] = &mut clients;
+    client.write_all(&frame(WINDOW_UPDATE, 0, 1, &1_000_u32.to_be_bytes())).unwrap();
+    let rest = loop {
+        if let (DATA, END_STREAM, rest) = read_frame(client) {
+            break rest;
+        }
+    };
+    assert_eq!(rest, b"omes back");
+    until("there is room", || (parts(&ask(server.connect(), request)).1 == b"more").then_some(()));
+}
+
 #[test]
 fn one_connection_of_http2_asks_for_32_things_at_once() {
-    const SETTINGS: u8 = 4;
     const MAX_CONCURRENT_STREAMS: &[u8] = &[0, 3];
     let server = Program::start("http", &[]);
-    let mut stream = server.connect();
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    let mut stream = http2(&server, b"");
     let (kind, flags, settings) = read_frame(&mut stream);
     assert_eq!((kind, flags), (SETTINGS, 0));
     let streams = settings.chunks(6).find(|setting| setting.starts_with(MAX_CONCURRENT_STREAMS)).unwrap();
@@ -410,12 +467,18 @@ fn a_connection_that_is_never_idle_has_an_end_too() {
 #[test]
 fn a_request_has_one_host() {
     let server = Program::start("http", &[]);
-    for (hosts, status) in [("", "400"), ("host: a\r\nhost: a\r\n", "400"), ("host:\r\n", "200")] {
-        let answer = ask(server.connect(), &format!("GET / HTTP/1.1\r\n{hosts}connection: close\r\n\r\n"));
-        assert_eq!(&answer[9..12], status.as_bytes(), "{hosts:?}");
+    for (version, hosts, status) in [
+        ("1.1", "", "400"),
+        ("1.1", "host: a\r\nhost: a\r\n", "400"),
+        ("1.1", "host: a b\r\n", "400"),
+        ("1.1", "host:\r\n", "200"),
+        ("1.1", "host: [::1]:8080\r\n", "200"),
+        ("1.0", "", "200"),
+        ("1.0", "host: a\r\nhost: a\r\n", "400"),
+    ] {
+        let answer = ask(server.connect(), &format!("GET / HTTP/{version}\r\n{hosts}connection: close\r\n\r\n"));
+        assert_eq!(&answer[9..12], status.as_bytes(), "HTTP/{version} {hosts:?}");
     }
-    let answer = ask(server.connect(), "GET / HTTP/1.0\r\n\r\n");
-    assert_eq!(&answer[9..12], b"200", "HTTP/1.0 knows none");
 }
 
 #[test]

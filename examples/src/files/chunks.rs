@@ -17,28 +17,43 @@ use pollywog_net::{JoinHandle, spawn_blocking};
 /// What a client that does not read holds of a file, beside what hyper keeps.
 const CHUNK: u64 = 64 << 10;
 
+/// A file that is open, and its place among those. A chunk of it has both, too, until the last of its bytes is written.
+pub(super) struct Open {
+    pub(super) file: File,
+    pub(super) _place: SemaphoreGuardArc,
+}
+
+struct Chunk {
+    bytes: Vec<u8>,
+    _of: Arc<Open>,
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Each chunk is read when the one before is on its way, by a thread of the blocking pool. (An async-fs `File` would read
 /// eight megabytes ahead.)
 pub(super) struct Chunks {
-    file: Arc<File>,
+    open: Arc<Open>,
     rest: Range<u64>,
     reading: Option<JoinHandle<io::Result<Vec<u8>>>>,
-    /// That of an open file.
-    _place: SemaphoreGuardArc,
 }
 
 impl Chunks {
-    pub(super) fn new(file: File, part: Range<u64>, place: SemaphoreGuardArc) -> Self {
-        Self { file: Arc::new(file), rest: part, reading: None, _place: place }
+    pub(super) fn new(open: Open, part: Range<u64>) -> Self {
+        Self { open: Arc::new(open), rest: part, reading: None }
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        let Self { file, rest, reading, .. } = self;
+        let Self { open, rest, reading } = self;
         let handle = reading.get_or_insert_with(|| {
-            let (file, start) = (file.clone(), rest.start);
+            let (open, start) = (open.clone(), rest.start);
             let mut chunk = vec![0; CHUNK.min(rest.end - start) as usize];
             spawn_blocking(move || {
-                let count = file.read_at(&mut chunk, start)?;
+                let count = open.file.read_at(&mut chunk, start)?;
                 chunk.truncate(count);
                 Ok(chunk)
             })
@@ -51,7 +66,7 @@ impl Chunks {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, text)));
         }
         rest.start += chunk.len() as u64;
-        Poll::Ready(Ok(chunk.into()))
+        Poll::Ready(Ok(Bytes::from_owner(Chunk { bytes: chunk, _of: open.clone() })))
     }
 }
 
