@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use pollywog_examples::load::{Connections, Load, Report};
-use pollywog_examples::{address, at_least_one, need_descriptors, say, warn};
+use pollywog_examples::{address, at_least_one, need_descriptors, say, seconds, warn};
 use pollywog_net::{spawn, time};
 use serde_json::json;
 
@@ -119,7 +119,7 @@ struct Options {
     size: usize,
 
     /// How long to ask; parts of a second are allowed
-    #[arg(long, value_name = "S", default_value = "5", value_parser = seconds)]
+    #[arg(long, value_name = "S", default_value = "5", value_parser = duration)]
     seconds: Duration,
 
     /// Requests to send at most
@@ -173,10 +173,12 @@ impl Options {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    let duration = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+fn duration(text: &str) -> Result<Duration, String> {
     let allowed = Duration::from_millis(1)..=Duration::from_secs(86_400);
-    duration.filter(|duration| allowed.contains(duration)).ok_or("seconds from 0.001 to 86400 are needed".to_owned())
+    seconds(text)
+        .ok()
+        .filter(|duration| allowed.contains(duration))
+        .ok_or("seconds from 0.001 to 86400 are needed".to_owned())
 }
 
 fn main() -> ExitCode {

@@ -259,7 +259,7 @@ struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     idle_timeout: u64,
 
-    /// What keys and values may take, and commands that are not whole; what would need more is refused
+    /// What keys and values may take, and as much again commands that are not whole; more is refused
     #[arg(long, value_name = "BYTES", default_value = "1gb", value_parser = bytes)]
     max_memory: usize,
 }

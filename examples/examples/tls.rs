@@ -46,7 +46,7 @@ const CONNECTIONS: usize = 1_000;
 const IDLE: Duration = Duration::from_secs(5 * 60);
 /// How long the end of a connection waits for the peer to read it.
 const LINGER: Duration = Duration::from_secs(1);
-/// How long a peer may take to read what it has sent, when the server ends.
+/// How long a peer may take to read what is sent back to it, when the server ends.
 const LAST: Duration = Duration::from_secs(2);
 /// How long a certificate that is made here is good for.
 const VALIDITY: Duration = Duration::from_secs(30 * 24 * 60 * 60);

@@ -18,7 +18,7 @@ use crate::time;
 ///
 /// # Panics
 ///
-/// Outside an executor.
+/// As [`spawn`](fn@crate::spawn).
 ///
 /// # Examples
 ///

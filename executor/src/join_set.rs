@@ -127,9 +127,27 @@ impl<T: 'static> JoinSet<T> {
 
     /// As [`spawn_blocking`](crate::spawn_blocking), into the set.
     ///
+    /// Other than in tokio, nobody waits for work that runs already when its task is aborted, by
+    /// [`shutdown`](Self::shutdown) too: it runs on, and its result is dropped.
+    ///
     /// # Panics
     ///
-    /// Outside an executor.
+    /// As [`spawn`](fn@crate::spawn).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pollywog_executor::{Executor, driver::ThreadDriver, task::JoinSet};
+    ///
+    /// Executor::new()?.block_on(&mut ThreadDriver::new(), async {
+    ///     let mut set = JoinSet::new();
+    ///     for end in [10_u64, 100, 1_000] {
+    ///         set.spawn_blocking(move || (1..=end).sum::<u64>());
+    ///     }
+    ///     assert_eq!(set.join_all().await.into_iter().max(), Some(500_500));
+    /// });
+    /// # Ok::<(), pollywog_executor::TooManyExecutors>(())
+    /// ```
     #[cfg(feature = "blocking")]
     #[track_caller]
     pub fn spawn_blocking(&mut self, work: impl FnOnce() -> T + Send + 'static) -> AbortHandle
@@ -212,7 +230,7 @@ impl<T: 'static> JoinSet<T> {
         self.tasks.values().for_each(AbortHandle::abort);
     }
 
-    /// Aborts every task, and waits until each of them is dropped.
+    /// Aborts every task, and waits until each of them is dropped; not for [blocking](Self::spawn_blocking) work that runs.
     ///
     /// # Cancel safety
     ///

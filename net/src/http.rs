@@ -137,7 +137,8 @@ impl Http {
     }
 
     /// How long the header of a request of HTTP/1 may take: 30 seconds at first. The time begins with the connection, and
-    /// after that with the end of the answer before, so an idle connection is kept for so long. `None` is no limit.
+    /// after that with the end of the answer before, so an idle connection is kept for so long, and for a second more where
+    /// the end cannot be told at once. `None` is no limit.
     ///
     /// So what is still to come of the body of a request that is answered has to come in that time, too: a service that
     /// leaves a large one to a task of its own should answer when that is done.

@@ -223,14 +223,14 @@ fn who_has_no_more_to_say_is_let_go() {
 
 #[test]
 fn who_gives_no_name_is_let_go() {
-    let chat = Program::start("chat", &["--name-timeout", "2"]);
+    let chat = Program::start("chat", &["--name-timeout", "5"]);
     let mut ann = Guest::enter(&chat, "ann");
     let (mut silent, mut dull) = (Guest::connect(&chat), Guest::connect(&chat));
     dull.say("ann");
     dull.hears("* that name is taken. Another name?");
     dull.send(b"b");
     for guest in [&mut silent, &mut dull] {
-        guest.hears("* no name in 2s: goodbye");
+        guest.hears("* no name in 5s: goodbye");
         guest.hears_the_end();
     }
     ann.say("/who");

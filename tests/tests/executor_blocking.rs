@@ -362,6 +362,21 @@ fn dropping_a_set_keeps_its_work_from_starting() {
 }
 
 #[test]
+fn the_shutdown_of_a_set_does_not_wait_for_work_that_runs() {
+    bounded(|| {
+        let (running, work) = held();
+        run(async {
+            let mut set = JoinSet::new();
+            set.spawn_blocking(work);
+            running.begun.recv().unwrap();
+            set.shutdown().await;
+            assert!(set.is_empty());
+        });
+        running.goes_on_for_nobody();
+    });
+}
+
+#[test]
 fn outside_an_executor_it_panics_and_nothing_starts() {
     const EXPECTED: &str = "outside a Pollywog executor: no `block_on`, `run` or `tick` is under way on this thread";
     let (runs, drops, work) = counted();

@@ -84,6 +84,8 @@ fn a_reader_whose_silent_peer_vanishes_wakes_where_keepalive_asks() {
             let (stream, _peer) = with_peer().await;
             stream.set_keepalive_times(Duration::from_secs(1), Duration::from_secs(1)).unwrap();
             assert!(stream.keepalive().unwrap());
+            let refused = stream.set_keepalive_times(Duration::from_millis(999), Duration::from_secs(1)).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::InvalidInput, "whole seconds, one at least: those of before hold");
             let mut buffer = [0; 16];
             let (reading, polls) = counted(read(&stream, &mut buffer));
             pull_the_cable();

@@ -40,13 +40,6 @@ pub struct Hall {
     bridge: Option<Bridge>,
 }
 
-/// The first of them, and how many more there are: a line has an end, and a member may have many in its queue.
-fn listed(mut all: impl ExactSizeIterator<Item = String>) -> String {
-    let first: Vec<_> = all.by_ref().take(LISTED).collect();
-    let more = if all.len() > 0 { format!(" and {} more", all.len()) } else { String::new() };
-    first.join(", ") + &more
-}
-
 /// Too much is on its way to other nodes already.
 #[derive(Debug)]
 pub(super) struct Busy;
@@ -198,4 +191,11 @@ impl Hall {
             place.member.close();
         }
     }
+}
+
+/// The first of them, and how many more there are: a line has an end, and a member may have many in its queue.
+fn listed(mut all: impl ExactSizeIterator<Item = String>) -> String {
+    let first: Vec<_> = all.by_ref().take(LISTED).collect();
+    let more = if all.len() > 0 { format!(" and {} more", all.len()) } else { String::new() };
+    first.join(", ") + &more
 }

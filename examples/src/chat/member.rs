@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use futures::channel::mpsc;
 
-/// Lines that wait for a member; each has a kilobyte or so at most.
+/// Lines that wait for a member; each has four kilobytes or so at most.
 const QUEUE: usize = 64;
 
 /// Somebody who is told lines, in whatever room.

@@ -26,7 +26,7 @@ const FREE: usize = 16 << 10;
 #[derive(Debug)]
 pub struct Session {
     decoder: Decoder,
-    /// What it has of a command that is not whole, beyond that.
+    /// What it has of a command that is not whole, beyond [`FREE`].
     unfinished: usize,
     pub(super) client: Client,
 }

@@ -118,11 +118,28 @@ impl Interval {
     }
 
     /// Has the next tick `duration` from now; those behind it come each period from there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pollywog_executor::{Executor, driver::ThreadDriver, time::{self, interval}};
+    ///
+    /// Executor::new()?.block_on(&mut ThreadDriver::new(), async {
+    ///     time::pause();
+    ///     let (mut ticks, start) = (interval(Duration::from_secs(10)), time::now());
+    ///     ticks.reset_after(Duration::from_secs(3));
+    ///     assert_eq!(ticks.tick().await, start + Duration::from_secs(3));
+    ///     assert_eq!(ticks.tick().await, start + Duration::from_secs(13));
+    /// });
+    /// # Ok::<(), pollywog_executor::TooManyExecutors>(())
+    /// ```
     pub fn reset_after(&mut self, duration: Duration) {
         self.next.reset(after(now(), duration));
     }
 
-    /// Has the next tick at `deadline`, at once where that has passed; those behind it come each period from there.
+    /// Has the next tick at `deadline`, at once where that has passed; those behind it come each period from there. See
+    /// [`reset_after`](Self::reset_after).
     pub fn reset_at(&mut self, deadline: Instant) {
         self.next.reset(deadline);
     }

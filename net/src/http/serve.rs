@@ -24,7 +24,7 @@ use crate::cancel::{CancelToken, Cancelled};
 use crate::hyper::PollywogExecutor;
 use crate::time::{Sleep, sleep, timeout};
 
-/// How long the peer may take to close, once it was told that nothing more comes.
+/// How long saying the end may take, and how long the peer may take to close after that.
 const LINGER: Duration = Duration::from_secs(1);
 
 impl Http {
@@ -241,8 +241,8 @@ impl<'a, C: Graceful> Drive<'a, C> {
     }
 }
 
-/// Says that this is the end, in the stream's own words: TLS has some, and their lack is an attack to the peer. hyper does
-/// it for a connection that it ends itself.
+/// Says that this is the end, in the stream's own words: TLS has some, and a peer that misses them takes the end for an
+/// attack. hyper does it for a connection that it ends itself.
 async fn close<S: AsyncWrite + Unpin>(mut io: HttpIo<S>) {
     // Said or not: what follows is the close.
     let _ = timeout(LINGER, poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx))).await;

@@ -24,7 +24,8 @@ use super::with_lent;
 /// # Errors
 ///
 /// The first error of either side ends both directions; what was read by then may not have been written. A stream that
-/// takes no bytes is [`WriteZero`](io::ErrorKind::WriteZero).
+/// takes no bytes is [`WriteZero`](io::ErrorKind::WriteZero). An error of a stream shows when it is read or written: while
+/// one side takes nothing, nothing is read from the other, and that it has been reset is not noticed.
 ///
 /// # Cancel safety
 ///

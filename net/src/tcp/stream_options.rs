@@ -89,44 +89,6 @@ impl TcpStream {
         SockRef::from(self).linger()
     }
 
-    /// Whether the system asks a silent peer whether it is still there (`SO_KEEPALIVE`).
-    ///
-    /// # Errors
-    ///
-    /// When the system does not say.
-    ///
-    /// # Examples
-    ///
-    /// See [`set_keepalive_times`](Self::set_keepalive_times).
-    pub fn keepalive(&self) -> io::Result<bool> {
-        SockRef::from(self).keepalive()
-    }
-
-    /// Has the system ask a silent peer, after `idle`, whether it is still there, and again each `interval` (whole
-    /// seconds); where no answer comes, reading and writing fail with `ETIMEDOUT`. It is how a server that may wait for
-    /// ever gets rid of peers that are gone without a word; one with an idle timeout needs no such thing. Where something
-    /// sent was not acknowledged, nobody is asked: the system sends it again, and gives up by itself (after a quarter of
-    /// an hour on Linux).
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # pollywog_net::run(async {
-    /// # use pollywog_net::{TcpListener, TcpStream, time::Duration};
-    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
-    /// stream.set_keepalive_times(Duration::from_secs(60), Duration::from_secs(10))?;
-    /// assert!(stream.keepalive()?);
-    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
-    /// ```
-    pub fn set_keepalive_times(&self, idle: Duration, interval: Duration) -> io::Result<()> {
-        SockRef::from(self).set_tcp_keepalive(&TcpKeepalive::new().with_time(idle).with_interval(interval))
-    }
-
     /// Has dropping it reset the connection (`SO_LINGER` of zero): what is not yet sent is thrown away, and the peer
     /// gets `ECONNRESET`. Other times are not offered, since closing would then block the thread.
     ///
@@ -152,5 +114,44 @@ impl TcpStream {
     /// ```
     pub fn set_zero_linger(&self) -> io::Result<()> {
         SockRef::from(self).set_linger(Some(Duration::ZERO))
+    }
+
+    /// Whether the system asks a silent peer whether it is still there (`SO_KEEPALIVE`).
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say.
+    ///
+    /// # Examples
+    ///
+    /// See [`set_keepalive_times`](Self::set_keepalive_times).
+    pub fn keepalive(&self) -> io::Result<bool> {
+        SockRef::from(self).keepalive()
+    }
+
+    /// Has the system ask a silent peer, after `idle`, whether it is still there, and again each `interval` (whole
+    /// seconds); where no answer comes, the next read or write fails with `ETIMEDOUT`. It is how a server that may wait for
+    /// ever gets rid of peers that are gone without a word; one with an idle timeout needs no such thing. Where something
+    /// sent was not acknowledged, nobody is asked: the system sends it again, and gives up by itself (after a quarter of
+    /// an hour on Linux).
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses: less than a second, or more than it allows (on Linux, 32,767 seconds). It may ask the peer
+    /// all the same then, after times of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # pollywog_net::run(async {
+    /// # use pollywog_net::{TcpListener, TcpStream, time::Duration};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// stream.set_keepalive_times(Duration::from_secs(60), Duration::from_secs(10))?;
+    /// assert!(stream.keepalive()?);
+    /// # std::io::Result::Ok(()) })??; Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn set_keepalive_times(&self, idle: Duration, interval: Duration) -> io::Result<()> {
+        SockRef::from(self).set_tcp_keepalive(&TcpKeepalive::new().with_time(idle).with_interval(interval))
     }
 }

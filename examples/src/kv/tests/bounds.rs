@@ -25,7 +25,7 @@ fn an_argument_that_is_too_long_is_refused_by_its_length() {
 #[test]
 fn commands_that_are_not_whole_are_refused_where_they_are_too_much() {
     const HEAD: &[u8] = b"*2\r\n$4\r\nECHO\r\n$1000000\r\n";
-    let mut alone = Alone::with_memory(1_500_000);
+    let mut alone = Alone::with_memory(1_470_000);
     let part = [HEAD, &[b'x'; 900_000]].concat();
     let (replies, next) = alone.ask_in_pieces(&[&part[..500_000], &part[500_000..]]);
     assert_eq!((replies.len(), next), (0, Next::WaitForRest));
