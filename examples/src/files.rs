@@ -30,7 +30,7 @@ use crate::program::explain;
 use crate::terminal::warn;
 
 /// The most files that are open at once, where so many descriptors are allowed. One connection of HTTP/2 can ask for
-/// hundreds, and read none.
+/// many, and read none.
 const OPEN: u64 = 1_024;
 
 /// A folder, and all below it. A link is followed where it stays there; one that begins with `/` does not.

@@ -401,27 +401,50 @@ fn http2(server: &Program, settings: &[u8]) -> TcpStream {
     stream
 }
 
+/// A client that asks so often at once, and takes one byte of each answer for now.
+fn takes_a_byte(server: &Program, count: u32, method: u8, path: &str, body: &[u8]) -> TcpStream {
+    /// So many bytes of an answer may come at first: one.
+    const INITIAL_WINDOW_SIZE: &[u8] = &[0, 4, 0, 0, 0, 1];
+    // `:scheme: http` and `:authority: a`; the method is a number as well.
+    let head = [&[method, 0x86, 0x04, path.len() as u8], path.as_bytes(), b"\x01\x01a"].concat();
+    let mut client = http2(server, INITIAL_WINDOW_SIZE);
+    // Its settings have come, so it has ours.
+    while read_frame(&mut client).0 != SETTINGS {}
+    for stream in (1..2 * count).step_by(2) {
+        client.write_all(&frame(HEADERS, END_HEADERS, stream, &head)).unwrap();
+        client.write_all(&frame(DATA, END_STREAM, stream, body)).unwrap();
+    }
+    let mut begun = 0;
+    while begun < count {
+        begun += u32::from(read_frame(&mut client).0 == DATA);
+    }
+    client
+}
+
+const GET: u8 = 0x82;
+const POST: u8 = 0x83;
+
+/// A file has its place until the last byte is taken, also one that was read in one piece.
+#[test]
+fn a_small_file_that_waits_to_be_taken_is_counted_too() {
+    in_child("a_small_file_that_waits_to_be_taken_is_counted_too", || {
+        path("http"); // cargo may need more
+        limit_descriptors(100);
+        let folder = Folder::new();
+        fs::write(folder.file("small"), "small").unwrap();
+        let server = start(folder.path(), &[]);
+        let client = takes_a_byte(&server, 25, GET, "/files/small", b"");
+        assert_eq!(status(&server, "/files/small"), "503");
+        drop(client);
+        until("there is room", || (status(&server, "/files/small") == "200").then_some(()));
+    });
+}
+
 /// What is to come back stays where it is until the client has room for it, and keeps its place.
 #[test]
 fn what_waits_to_be_taken_is_counted_too() {
-    /// `:method: POST`, `:scheme: http`, `:path: /echo`, `:authority: a`.
-    const POST_ECHO: &[u8] = b"\x83\x86\x04\x05/echo\x01\x01a";
-    /// So many bytes of an answer may come at first: one.
-    const INITIAL_WINDOW_SIZE: &[u8] = &[0, 4, 0, 0, 0, 1];
     let server = Program::start("http", &[]);
-    let mut clients = [(); 2].map(|()| http2(&server, INITIAL_WINDOW_SIZE));
-    for client in &mut clients {
-        // Its settings have come, so it has ours.
-        while read_frame(client).0 != SETTINGS {}
-        for stream in (1..64).step_by(2) {
-            client.write_all(&frame(HEADERS, END_HEADERS, stream, POST_ECHO)).unwrap();
-            client.write_all(&frame(DATA, END_STREAM, stream, b"comes back")).unwrap();
-        }
-        let mut begun = 0;
-        while begun < 32 {
-            begun += u32::from(read_frame(client).0 == DATA);
-        }
-    }
+    let mut clients = [(); 2].map(|()| takes_a_byte(&server, 32, POST, "/echo", b"comes back"));
     let request = "POST /echo HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 4\r\n\r\nmore";
     let refused = ask(server.connect(), request);
     assert!(parts(&refused).0.starts_with("http/1.1 503"), "{refused:?}");

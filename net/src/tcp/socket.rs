@@ -270,7 +270,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// When the system refuses.
+    /// As [`TcpStream::set_keepalive_times`].
     ///
     /// # Examples
     ///
